@@ -1,0 +1,45 @@
+"""Keep a Neo4j graph and its models in step: pull, train, predict, write back, validate, review.
+
+import kgsync
+
+with kgsync.connect() as graph:
+    snapshot = graph.pull()
+    model = kgsync.train(snapshot)
+    plan = model.predict(top_k=100)
+    graph.write(plan)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from kgsync.config import Config
+    from kgsync.errors import KgsyncError
+    from kgsync.graph.graph import Graph, connect
+    from kgsync.learn import train
+    from kgsync.model import Model
+    from kgsync.plan import Plan
+    from kgsync.snapshot import Snapshot
+
+_HOMES = {
+    "Config": "kgsync.config",
+    "Graph": "kgsync.graph.graph",
+    "KgsyncError": "kgsync.errors",
+    "Model": "kgsync.model",
+    "Plan": "kgsync.plan",
+    "Snapshot": "kgsync.snapshot",
+    "connect": "kgsync.graph.graph",
+    "train": "kgsync.learn",
+}
+__all__ = ["Config", "Graph", "KgsyncError", "Model", "Plan", "Snapshot", "__version__", "connect", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import kgsync` stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kgsync' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,1 @@
+"""The Neo4j side: connection, statements, the local server; load, pull, write, review."""

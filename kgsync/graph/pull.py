@@ -1,0 +1,444 @@
+"""Pull: copies a subgraph into a snapshot. Reads only; never reads predictions as knowledge.
+
+Entities come page by page in the order of their keys, then the relationships that start in ranges of
+those keys, as lists (0.5 s for 300,000 relationships, eight times faster than record by record).
+An interrupted pull goes on where it stopped. Neo4j reads are not a snapshot in time: what changed
+meanwhile is reported as drift.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import neo4j
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kgsync import files
+from kgsync.config import GraphConfig, LabelConfig, PullConfig
+from kgsync.errors import DataError, NotFoundError
+from kgsync.graph import names, statements
+from kgsync.graph.connection import Connection, run
+from kgsync.identity import Entity, Key
+from kgsync.progress import Progress, silent
+from kgsync.snapshot import ENTITY_SCHEMA, Snapshot, entity_table, sorted_unique
+
+_PAGE = 20_000  # entities per request
+_RANGES = 10  # key ranges per transaction, and per file of a pull that can be resumed
+_STALE = 24 * 3600.0  # seconds after which an interrupted pull is started again
+_FIRST: tuple[tuple[str, Key], ...] = (("STRING", ""), ("INTEGER", -(2**63)))  # the least key of each type
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which part of the graph to pull. Nothing given means all that the configuration names."""
+
+    labels: tuple[str, ...] = ()
+    relations: tuple[str, ...] = ()
+    cypher: str = ""  # a read query that returns relationships as `r`
+    seeds: tuple[str, ...] = ()  # entities as Label:key
+    hops: int = 1  # around the seeds
+
+
+def pull(
+    connection: Connection,
+    graph: GraphConfig,
+    *,
+    selection: Selection | None = None,
+    config: PullConfig | None = None,
+    folder: Path,
+    progress: Progress = silent,
+) -> Snapshot:
+    """Copy the selected subgraph into a snapshot, saved below `folder`.
+
+    Raises:
+        DataError: keys are missing on every node, duplicated, or of a type that cannot identify.
+        NotFoundError: a label, relation or seed does not exist.
+    """
+    puller = _Puller(connection, graph, selection or Selection(), config or PullConfig(), folder, progress)
+    return puller.pull()
+
+
+class _Puller:
+    def __init__(
+        self,
+        connection: Connection,
+        graph: GraphConfig,
+        selection: Selection,
+        config: PullConfig,
+        folder: Path,
+        progress: Progress,
+    ) -> None:
+        self.connection = connection
+        self.selection = selection
+        self.config = config
+        self.folder = folder
+        self.progress = progress
+        self.labels: dict[str, LabelConfig] = dict(graph.labels)
+        self.relations = selection.relations or graph.relations
+        # the first configured label of a node is its identity, also when that label is not selected
+        self.order = list(self.labels)
+        self.selected = [p for p, label in enumerate(self.order) if label in (selection.labels or self.labels)]
+        self.rows: list[dict[Key, int]] = [{} for _ in self.order]  # per label: key -> row of the snapshot
+        self.notes: dict[str, Any] = {"withoutKey": {}}
+
+    def pull(self) -> Snapshot:
+        known = [row["relation"] for row in self.connection.read(statements.load("pull/types").text)]
+        self._check(known)
+        relations = self.relations or known
+        started = datetime.now(UTC)
+        bookmark, counts = self.connection.read_bookmark(), self._counts(relations)
+        if self.selection.cypher or self.selection.seeds:
+            triples = self._by_query() if self.selection.cypher else self._by_seeds()
+            entities = self._entities_of(triples)
+            edges = [self._numbered(triples)]
+        else:
+            entities, edges = self._by_labels()
+        drift = self._drift(bookmark, counts, relations)
+        snapshot = self._assemble(entities, edges, started, drift)
+        snapshot.save(self.folder)
+        shutil.rmtree(self._partial(), ignore_errors=True)
+        return snapshot
+
+    # what is asked for
+
+    def _check(self, known: list[str]) -> None:
+        if not self.labels:
+            raise DataError(
+                f"no labels are configured for {self.connection.uri}, or the graph has no entities with a key",
+                fix="run `kgsync init` to see what the graph holds",
+            )
+        for label in self.selection.labels:
+            if label not in self.labels:
+                raise NotFoundError(
+                    f"label {label!r} is not configured", fix=f"configured labels: {', '.join(self.labels)}"
+                )
+        for relation in self.relations:
+            if relation not in known:
+                listed = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
+                raise NotFoundError(f"the graph has no relation {relation!r}", fix=f"it has: {listed}")
+
+    def _counts(self, relations: Iterable[str]) -> dict[str, int]:
+        statement = statements.load("pull/counts")
+        usable = [relation for relation in relations if names.refusal(relation) is None]
+        return {r: self.connection.read(statement.fill(relation=r))[0]["count"] for r in usable}
+
+    def _drift(self, bookmark: str, before: Mapping[str, int], relations: Iterable[str]) -> dict[str, Any]:
+        if self.connection.read_bookmark() == bookmark:
+            return {"changed": False}
+        after = self._counts(relations)
+        differing = {r: [before[r], after[r]] for r in after if before.get(r) != after[r]}
+        return {"changed": True, "counts": differing}
+
+    # by labels: the whole of them, resumable
+
+    def _by_labels(self) -> tuple[pa.Table, list[np.ndarray[Any, Any]]]:
+        partial = self._partial()
+        if partial.exists() and time.time() - partial.stat().st_mtime > _STALE:
+            shutil.rmtree(partial)
+        with files.storing(partial):
+            partial.mkdir(parents=True, exist_ok=True)
+        entity_file = partial / "entities.parquet"
+        if entity_file.exists():
+            entities = pq.read_table(entity_file, schema=ENTITY_SCHEMA)
+            self.notes = files.read_json(partial / "notes.json")
+            self._number(entities)
+        else:
+            entities = self._entities()
+            files.write_json(partial / "notes.json", self.notes)
+            _write_table(entities, entity_file)
+        ranges = [bounds for position in self.selected for bounds in self._ranges(position)]
+        groups = [ranges[i : i + _RANGES] for i in range(0, len(ranges), _RANGES)]
+        edges = []
+        for number, group in enumerate(groups):
+            file = partial / f"triples-{number:06}.parquet"
+            if not file.exists():
+                _write_table(self._triples(group), file)
+            table = pq.read_table(file)
+            edges.append(table)
+            self.progress("pull: ranges of entities", number + 1, len(groups))
+        relations = sorted({relation for table in edges for relation in table["relation"].unique().to_pylist()})
+        self.found = tuple(relations)
+        numbers = {relation: number for number, relation in enumerate(relations)}
+        return entities, [_as_array(table, numbers) for table in edges]
+
+    def _partial(self) -> Path:
+        scope = [
+            self.connection.identity()["id"],
+            {label: asdict(entry) for label, entry in self.labels.items()},
+            list(self.relations),
+            self.selected,
+            asdict(self.config),
+        ]
+        digest = hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:16]
+        return self.folder / f".pull-{digest}"
+
+    def _entities(self) -> pa.Table:
+        tables = []
+        for position in self.selected:
+            label = self.order[position]
+            total = self._check_keys(label)
+            for page in self._pages(position, label):
+                tables.append(_entity_page(label, self.labels[label].key, page))
+                self.rows[position].update(dict.fromkeys(page["keys"], 0))
+                self.progress(f"pull: {label}", len(self.rows[position]), total)
+        entities = pa.concat_tables(tables) if tables else ENTITY_SCHEMA.empty_table()
+        self._number(entities)
+        return entities
+
+    def _check_keys(self, label: str) -> int:
+        key = self.labels[label].key
+        found = self.connection.read(statements.load("pull/keys").fill(label=label, key=key))[0]
+        if found["unusable"]:
+            raise DataError(
+                f"{found['unusable']:,} keys {label}.{key} are of type {found['kind']}",
+                fix="choose a string or integer property as key in kgsync.toml",
+            )
+        if found["missing"]:
+            self.notes["withoutKey"][label] = found["missing"]
+        total: int = found["entities"]
+        return total
+
+    def _pages(self, position: int, label: str) -> Iterator[dict[str, Any]]:
+        entry = self.labels[label]
+        for key_type, least in _FIRST:
+            text = statements.load("pull/entities").fill(
+                label=label,
+                key=entry.key,
+                key_type=names.Fragment(key_type),
+                not_earlier=names.not_labels("n", self.order[:position]),
+            )
+            after, first = least, True
+            while True:
+                page = self.connection.read(text, after=after, first=first, limit=_PAGE, **self._wanted(entry))[0]
+                if page["keys"]:
+                    _refuse_duplicates(label, entry.key, page["keys"], None if first else after)
+                    yield page
+                    after, first = page["keys"][-1], False
+                if len(page["keys"]) < _PAGE:
+                    break
+
+    def _wanted(self, entry: LabelConfig) -> dict[str, Any]:
+        return {"name": entry.name, "text": list(entry.text), "characters": self.config.text_limit}
+
+    def _number(self, entities: pa.Table) -> None:
+        """Fill the row numbers of the entities, by label and key."""
+        positions = {label: position for position, label in enumerate(self.order)}
+        columns = entities.select(["label", "key", "key_type"]).to_pydict()
+        for row, (label, key, kind) in enumerate(
+            zip(columns["label"], columns["key"], columns["key_type"], strict=True)
+        ):
+            self.rows[positions[label]][int(key) if kind == "integer" else key] = row
+
+    def _ranges(self, position: int) -> Iterator[tuple[int, Key, Key]]:
+        """Yield (label number, first key, last key) for ranges of `chunk` heads of one key type."""
+        by_type: dict[type, list[Key]] = {}
+        for key in self.rows[position]:
+            by_type.setdefault(type(key), []).append(key)
+        for keys in by_type.values():
+            for i in range(0, len(keys), self.config.chunk):
+                yield position, keys[i], keys[min(i + self.config.chunk, len(keys)) - 1]
+
+    def _triples(self, group: list[tuple[int, Key, Key]]) -> pa.Table:
+        collected: dict[str, list[list[int]]] = {}
+        for position in sorted({position for position, _, _ in group}):
+            label = self.order[position]
+            text = statements.load("pull/triples").fill(
+                label=label,
+                key=self.labels[label].key,
+                types=names.type_filter(self.relations),
+                not_earlier=names.not_labels("h", self.order[:position]),
+                tail_label=names.label_case("t", self.order),
+                tail_key=names.key_case("t", self._keys()),
+            )
+            bounds = [{"lo": lo, "hi": hi} for p, lo, hi in group if p == position]
+            heads = self.rows[position]
+
+            def work(
+                tx: neo4j.ManagedTransaction, text: str = text, bounds: list[dict[str, Key]] = bounds
+            ) -> list[tuple[str, int, list[Key], list[Key]]]:
+                return [(r["relation"], r["label"], r["heads"], r["tails"]) for r in run(tx, text, {"bounds": bounds})]
+
+            # lists in the records: four records in flight are megabytes already
+            for relation, tail_position, head_keys, tail_keys in self.connection.read_with(work, fetch_size=4):
+                tails = self.rows[tail_position]
+                pairs = collected.setdefault(relation, [[], []])
+                for head, tail in zip(map(heads.get, head_keys), map(tails.get, tail_keys), strict=True):
+                    if head is not None and tail is not None:  # else it appeared after the entities were read
+                        pairs[0].append(head)
+                        pairs[1].append(tail)
+        return pa.concat_tables(
+            [_TRIPLES.empty_table()]
+            + [
+                pa.table(
+                    [pa.array([relation] * len(h)), pa.array(h, pa.int32()), pa.array(t, pa.int32())],
+                    _TRIPLES,
+                )
+                for relation, (h, t) in collected.items()
+            ]
+        )
+
+    def _keys(self) -> list[tuple[str, str]]:
+        return [(label, self.labels[label].key) for label in self.order]
+
+    # by query or seeds: triples first, then their entities
+
+    def _ends(self) -> dict[str, names.Fragment]:
+        return {
+            "head_label": names.label_case("h", self.order),
+            "head_key": names.key_case("h", self._keys()),
+            "tail_label": names.label_case("t", self.order),
+            "tail_key": names.key_case("t", self._keys()),
+        }
+
+    def _by_query(self) -> list[_Row]:
+        query = names.Fragment(self.selection.cypher.strip().rstrip(";"))
+        text = statements.load("pull/triples_of_query").fill(query=query, **self._ends())
+        try:
+            return [_row(record) for record in self.connection.read(text)]
+        except DataError as error:
+            raise DataError(
+                f"the query given with --cypher does not run: {error.what}",
+                fix="make it a read query that returns relationships as `r`",
+            ) from error
+
+    def _by_seeds(self) -> list[_Row]:
+        frontier: set[tuple[int, Key]] = {self._seed(seed) for seed in self.selection.seeds}
+        seen, triples = set(frontier), set[_Row]()
+        for hop in range(self.selection.hops):
+            for position, label in enumerate(self.order):
+                keys = [key for p, key in frontier if p == position]
+                text = statements.load("pull/triples_around").fill(
+                    label=label,
+                    key=self.labels[label].key,
+                    types=names.type_filter(self.relations),
+                    not_earlier=names.not_labels("n", self.order[:position]),
+                    **self._ends(),
+                )
+                for i in range(0, len(keys), self.config.chunk):
+                    triples.update(_row(r) for r in self.connection.read(text, keys=keys[i : i + self.config.chunk]))
+            self.progress("pull: hops", hop + 1, self.selection.hops)
+            reached = {end for _, head, tail in triples for end in (head, tail)}
+            frontier = reached - seen
+            seen |= frontier
+        return list(triples)
+
+    def _seed(self, seed: str) -> tuple[int, Key]:
+        label, _, key = seed.partition(":")
+        if label not in self.labels:
+            raise NotFoundError(f"the seed {seed!r} names no configured label", fix="write it as Label:key")
+        position = self.order.index(label)
+        candidates: list[Key] = [key]
+        if key.lstrip("-").isdigit():
+            candidates.append(int(key))
+        found = self._fetch(position, candidates)
+        if not found["keys"]:
+            raise NotFoundError(f"the graph has no entity {seed!r}", fix="check its key")
+        return position, found["keys"][0]
+
+    def _fetch(self, position: int, keys: list[Key]) -> dict[str, Any]:
+        label = self.order[position]
+        text = statements.load("pull/entities_by_key").fill(
+            label=label, key=self.labels[label].key, not_earlier=names.not_labels("n", self.order[:position])
+        )
+        return self.connection.read(text, keys=keys, **self._wanted(self.labels[label]))[0]
+
+    def _entities_of(self, triples: list[_Row]) -> pa.Table:
+        ends = sorted({end for _, head, tail in triples for end in (head, tail)}, key=lambda e: (e[0], str(e[1])))
+        ends = ends or [self._seed(seed) for seed in self.selection.seeds]
+        tables = [ENTITY_SCHEMA.empty_table()]
+        for position in self.selected:
+            label = self.order[position]
+            keys = [key for p, key in ends if p == position]
+            for i in range(0, len(keys), self.config.chunk):
+                page = self._fetch(position, keys[i : i + self.config.chunk])
+                tables.append(_entity_page(label, self.labels[label].key, page))
+        entities = pa.concat_tables(tables)
+        self._number(entities)
+        return entities
+
+    def _numbered(self, triples: list[_Row]) -> np.ndarray[Any, Any]:
+        self.found = tuple(sorted({relation for relation, _, _ in triples}))
+        numbers = {relation: number for number, relation in enumerate(self.found)}
+        rows = [(self.rows[h[0]].get(h[1]), numbers[r], self.rows[t[0]].get(t[1])) for r, h, t in triples]
+        return sorted_unique([row for row in rows if None not in row])
+
+    # the result
+
+    def _assemble(
+        self, entities: pa.Table, edges: list[np.ndarray[Any, Any]], started: datetime, drift: dict[str, Any]
+    ) -> Snapshot:
+        numbers = {relation: number for number, relation in enumerate(self.found)}
+        text = statements.load("pull/rejected").fill(**self._ends())
+        rejected = [
+            (self.rows[h[0]].get(h[1]), numbers.get(r), self.rows[t[0]].get(t[1]))
+            for r, h, t in map(_row, self.connection.read(text))
+        ]
+        noted = self.connection.read(statements.load("pull/relation_names").text)
+        return Snapshot(
+            entities=entities.combine_chunks(),
+            relations=self.found,
+            triples=sorted_unique(np.concatenate(edges) if edges else []),
+            rejected=sorted_unique([row for row in rejected if None not in row]),
+            key_properties={label: self.labels[label].key for label in self.order},
+            relation_names={row["relation"]: row["name"] for row in noted if row["relation"] in numbers},
+            origin={
+                "database": self.connection.identity(),
+                "selection": asdict(self.selection),
+                "startedAt": started.isoformat(timespec="seconds"),
+                "finishedAt": datetime.now(UTC).isoformat(timespec="seconds"),
+                "drift": drift,
+                **self.notes,
+            },
+        )
+
+
+_Row = tuple[str, tuple[int, Key], tuple[int, Key]]  # relation, (label number, key) of head and of tail
+_TRIPLES = pa.schema([("relation", pa.string()), ("head", pa.int32()), ("tail", pa.int32())])
+
+
+def _row(record: Mapping[str, Any]) -> _Row:
+    return (
+        record["relation"],
+        (record["head_label"], record["head"]),
+        (record["tail_label"], record["tail"]),
+    )
+
+
+def _entity_page(label: str, key: str, page: Mapping[str, list[Any]]) -> pa.Table:
+    columns = zip(page["keys"], page["labels"], page["names"], page["texts"], strict=True)
+    return entity_table(
+        [(Entity(label, key, k), labels, name or None, text.strip() or None) for k, labels, name, text in columns]
+    )
+
+
+def _refuse_duplicates(label: str, key: str, keys: list[Key], before: Key | None) -> None:
+    previous = before
+    for value in keys:
+        if value == previous:
+            raise DataError(
+                f"several {label} nodes have the key {key} = {value!r}",
+                fix="make the keys unique or choose another key in kgsync.toml (see `kgsync doctor`)",
+            )
+        previous = value
+
+
+def _as_array(table: pa.Table, numbers: Mapping[str, int]) -> np.ndarray[Any, Any]:
+    relation = np.fromiter((numbers[r] for r in table["relation"].to_pylist()), np.int32, table.num_rows)
+    return np.stack([table["head"].to_numpy(), relation, table["tail"].to_numpy()], axis=1)
+
+
+def _write_table(table: pa.Table, path: Path) -> None:
+    temporary = path.with_suffix(".tmp")
+    with files.storing(path):
+        pq.write_table(table, temporary, compression="zstd")
+        temporary.replace(path)

@@ -1,0 +1,216 @@
+"""A plan: the frozen, sorted list of edges that `write` will write, with the scope it speaks for.
+
+The same plan has the same ids, always. The scope says what the prediction looked at: an unreviewed
+edge in the graph that is inside the scope and not in the plan is no longer predicted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kgsync import files
+from kgsync.errors import DataError
+from kgsync.identity import Entity, decode_key, encode_key, prediction_id
+
+if TYPE_CHECKING:
+    import networkx
+    import pandas
+
+
+@dataclass(frozen=True)
+class PlannedEdge:
+    """One edge that is predicted. Scores are rounded to six digits, so that a plan is reproducible."""
+
+    head: Entity
+    relation: str
+    tail: Entity
+    score: float  # calibrated probability in [0, 1]
+    score_low: float  # its lower 95 % bound
+    rank: int  # of the tail among the candidates of (head, relation), 1 is best
+    kge_score: float  # the embedding model's own value
+    head_name: str = ""  # for people; not written
+    tail_name: str = ""
+
+    @cached_property
+    def id(self) -> str:
+        """Return the id of the edge, the same for every model."""
+        return prediction_id(self.head, self.relation, self.tail)
+
+    def properties(self) -> dict[str, Any]:
+        """Return what the edge carries in the graph, apart from ids, status and times."""
+        return {
+            "relation": self.relation,
+            "score": round(self.score, 6),
+            "scoreLow": round(self.score_low, 6),
+            "rank": self.rank,
+            "kgeScore": round(self.kge_score, 6),
+        }
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a prediction looked at. An empty `heads` or `tails` means every entity."""
+
+    relations: tuple[str, ...]
+    labels: tuple[str, ...]  # the configured labels of the entities that it knew
+    heads: tuple[Entity, ...] = ()
+    tails: tuple[Entity, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The edges to write, sorted by relation, then score. Make one with `Model.predict` or `Plan.load`."""
+
+    edges: tuple[PlannedEdge, ...]
+    scope: Scope
+    model: Mapping[str, Any]  # the model card that goes on the (:__KgsyncModel) node: id, kind, baseRate, …
+    snapshot_id: str
+    database: Mapping[str, Any] = field(default_factory=dict)  # id and name of the database that it is for
+
+    @cached_property
+    def id(self) -> str:
+        """Return 16 hexadecimal digits of the hash of the content."""
+        content = [
+            [[edge.id, edge.properties()] for edge in self.edges],
+            asdict(self.scope),
+            dict(self.model),
+            self.snapshot_id,
+            dict(self.database),
+        ]
+        text = json.dumps(content, ensure_ascii=False, sort_keys=True)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def __len__(self) -> int:
+        return len(self.edges)
+
+    def best(self, count: int = 10) -> list[PlannedEdge]:
+        """Return the edges with the highest scores."""
+        return sorted(self.edges, key=lambda e: (-e.score, e.id))[:count]
+
+    def doubtful(self, count: int = 10) -> list[PlannedEdge]:
+        """Return the edges with the lowest scores."""
+        return sorted(self.edges, key=lambda e: (e.score, e.id))[:count]
+
+    def save(self, folder: Path) -> Path:
+        """Write the plan to the folder `folder` (`plan.parquet` and a manifest), and return it."""
+        with files.whole_folder(folder) as new:
+            pq.write_table(self.to_arrow(), new / "plan.parquet", compression="zstd")
+            files.write_manifest(
+                new,
+                "plan",
+                {
+                    "id": self.id,
+                    "edges": len(self.edges),
+                    "scope": asdict(self.scope),
+                    "model": dict(self.model),
+                    "snapshot": self.snapshot_id,
+                    "database": dict(self.database),
+                },
+            )
+        return folder
+
+    @classmethod
+    def load(cls, folder: Path) -> Plan:
+        """Return the plan in `folder`.
+
+        Raises:
+            NotFoundError: there is none.
+            DataError: it is damaged or was changed by hand.
+        """
+        manifest = files.read_manifest(folder, "plan")
+        scope = manifest["scope"]
+        plan = cls(
+            edges=tuple(_edge(row) for row in pq.read_table(folder / "plan.parquet").to_pylist()),
+            scope=Scope(
+                tuple(scope["relations"]),
+                tuple(scope["labels"]),
+                tuple(Entity(*entity) for entity in scope["heads"]),
+                tuple(Entity(*entity) for entity in scope["tails"]),
+            ),
+            model=manifest["model"],
+            snapshot_id=manifest["snapshot"],
+            database=manifest["database"],
+        )
+        if plan.id != manifest["id"]:
+            raise DataError(f"the plan in {folder} was changed", fix="make it again with `kgsync predict`")
+        return plan
+
+    def to_arrow(self) -> pa.Table:
+        """Return one row per edge; the ends as label, key property, key and key type."""
+        return pa.Table.from_pylist([_row(edge) for edge in self.edges], schema=PLAN_SCHEMA)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return `to_arrow` as a data frame (needs `pip install kgsync[pandas]`)."""
+        return self.to_arrow().to_pandas()
+
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """Return the planned edges as a directed multigraph; nodes are `Entity`, edge keys are ids."""
+        import networkx
+
+        graph = networkx.MultiDiGraph(plan=self.id, snapshot=self.snapshot_id)
+        for edge in self.edges:
+            graph.add_node(edge.head, name=edge.head_name)
+            graph.add_node(edge.tail, name=edge.tail_name)
+            graph.add_edge(edge.head, edge.tail, key=edge.id, **edge.properties())
+        return graph
+
+
+_END = ("label", "key_property", "key", "key_type", "name")
+PLAN_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        *((f"head_{column}", pa.string()) for column in _END),
+        ("relation", pa.string()),
+        *((f"tail_{column}", pa.string()) for column in _END),
+        ("score", pa.float64()),
+        ("score_low", pa.float64()),
+        ("rank", pa.int64()),
+        ("kge_score", pa.float64()),
+    ]
+)
+
+
+def sort_edges(edges: Iterable[PlannedEdge]) -> tuple[PlannedEdge, ...]:
+    """Return edges in the order of a plan: by relation, best score first, ids break ties."""
+    return tuple(sorted(edges, key=lambda e: (e.relation, -round(e.score, 6), e.id)))
+
+
+def _row(edge: PlannedEdge) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": edge.id, "relation": edge.relation}
+    for end, entity, name in (("head", edge.head, edge.head_name), ("tail", edge.tail, edge.tail_name)):
+        key, key_type = encode_key(entity.key, str(entity))
+        values = (entity.label, entity.key_property, key, key_type, name)
+        row.update({f"{end}_{column}": value for column, value in zip(_END, values, strict=True)})
+    return row | {
+        "score": edge.score,
+        "score_low": edge.score_low,
+        "rank": edge.rank,
+        "kge_score": edge.kge_score,
+    }
+
+
+def _edge(row: Mapping[str, Any]) -> PlannedEdge:
+    def end(side: str) -> Entity:
+        key = decode_key(row[f"{side}_key"], row[f"{side}_key_type"])
+        return Entity(row[f"{side}_label"], row[f"{side}_key_property"], key)
+
+    return PlannedEdge(
+        head=end("head"),
+        relation=row["relation"],
+        tail=end("tail"),
+        score=row["score"],
+        score_low=row["score_low"],
+        rank=row["rank"],
+        kge_score=row["kge_score"],
+        head_name=row["head_name"],
+        tail_name=row["tail_name"],
+    )

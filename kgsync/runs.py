@@ -1,0 +1,139 @@
+"""The workspace: a folder of snapshots, models and runs. A run's folder says in plain files where it is.
+
+.kgsync/snapshots/<id>/   .kgsync/models/<id>/   .kgsync/runs/<id>/{run.json, plan/, report.md, rejected.jsonl}
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import kgsync
+from kgsync import files
+from kgsync.config import Config
+from kgsync.errors import NotFoundError
+
+STEPS = ("pull", "train", "predict", "write", "validate")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its folder, and `run.json` in it, which is rewritten whole after every step."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        """Return the id, which is the name of the folder and of the (:__KgsyncRun) node."""
+        return self.folder.name
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Return what `run.json` says."""
+        state: dict[str, Any] = files.read_json(self.folder / "run.json")
+        return state
+
+    @property
+    def started_at(self) -> str:
+        """Return when it started, ISO 8601 in UTC."""
+        started: str = self.state["startedAt"]
+        return started
+
+    @property
+    def plan_folder(self) -> Path:
+        """Return the folder of its plan."""
+        return self.folder / "plan"
+
+    @property
+    def steps(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the finished steps with what they noted."""
+        steps: dict[str, dict[str, Any]] = self.state["steps"]
+        return steps
+
+    def describe(self, **facts: Any) -> None:
+        """Add facts about the whole run."""
+        files.write_json(self.folder / "run.json", self.state | facts)
+
+    def note(self, step: str, **facts: Any) -> None:
+        """Record that `step` is finished, with its facts."""
+        state = self.state
+        state["steps"][step] = {"finishedAt": now(), **facts}
+        files.write_json(self.folder / "run.json", state)
+
+
+class Workspace:
+    """The folder in which kgsync keeps what it pulled and learned."""
+
+    def __init__(self, root: Path | str = ".kgsync") -> None:
+        self.root = Path(root)
+        self.snapshots = self.root / "snapshots"
+        self.models = self.root / "models"
+        self.runs = self.root / "runs"
+
+    def new_run(self, config: Config) -> Run:
+        """Make a run folder with the resolved configuration in it."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        run = Run(self.runs / f"{stamp}-{secrets.token_hex(2)}")
+        state = {
+            "id": run.id,
+            "startedAt": now(),
+            "kgsyncVersion": kgsync.__version__,
+            "configHash": config.hash(),
+            "config": config.resolved(),
+            "steps": {},
+        }
+        files.write_json(run.folder / "run.json", state)
+        return run
+
+    def run(self, run_id: str | None = None) -> Run:
+        """Return the run with this id (or its unique beginning), or the newest.
+
+        Raises:
+            NotFoundError: there is none, or several match.
+        """
+        found = self._matching(self.runs, run_id, "run.json")
+        return Run(_only(found, run_id, "run", self.runs, "kgsync predict"))
+
+    def snapshot(self, snapshot_id: str | None = None) -> Path:
+        """Return the folder of a snapshot, or of the newest.
+
+        Raises:
+            NotFoundError: there is none, or several match.
+        """
+        found = self._matching(self.snapshots, snapshot_id, "manifest.json")
+        return _only(found, snapshot_id, "snapshot", self.snapshots, "kgsync pull")
+
+    def model(self, model_id: str | None = None) -> Path:
+        """Return the folder of a model, or of the newest.
+
+        Raises:
+            NotFoundError: there is none, or several match.
+        """
+        found = self._matching(self.models, model_id, "manifest.json")
+        return _only(found, model_id, "model", self.models, "kgsync train")
+
+    def _matching(self, folder: Path, wanted: str | None, marker: str) -> list[Path]:
+        """Return the folders that match, newest last."""
+        folders = [f for f in folder.glob("*") if not f.name.startswith(".") and (f / marker).is_file()]
+        if wanted is None:
+            return sorted(folders, key=lambda f: ((f / marker).stat().st_mtime_ns, f.name))[-1:]
+        exact = [f for f in folders if f.name == wanted]
+        return exact or [f for f in folders if f.name.startswith(wanted)]
+
+
+def _only(found: list[Path], wanted: str | None, kind: str, folder: Path, command: str) -> Path:
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        named = f" {wanted!r}" if wanted else ""
+        raise NotFoundError(f"there is no {kind}{named} in {folder}", fix=f"run `{command}` first")
+    raise NotFoundError(f"{wanted!r} is the beginning of {len(found)} {kind}s in {folder}", fix="write more of it")
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
