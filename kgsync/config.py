@@ -11,7 +11,6 @@ import difflib
 import hashlib
 import json
 import tomllib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -167,18 +166,16 @@ def _build(kind: Any, value: Any, source: str, where: str) -> Any:
                 raise ConfigError(f"{_join(where, name)} is missing in {source}", fix="add it")
         built = {key: _build(hints[key], entry, source, _join(where, key)) for key, entry in value.items()}
         return kind(**built)  # type: ignore[operator]
+    if origin is typing.Literal:
+        options = typing.get_args(kind)
+        _expect(value in options, source, where, "one of " + ", ".join(map(str, options)))
+        return value
     if origin is not None and issubclass(typing.cast(type, origin), Mapping):
         _expect(isinstance(value, dict), source, where, "a table")
         return {k: _build(typing.get_args(kind)[1], v, source, _join(where, k)) for k, v in value.items()}
     if origin is tuple:
         _expect(isinstance(value, list), source, where, "a list")
         return tuple(_build(typing.get_args(kind)[0], v, source, where) for v in value)
-    if origin in (typing.Union, types.UnionType):
-        kind = next(option for option in typing.get_args(kind) if option is not type(None))
-    if origin is typing.Literal:
-        options = typing.get_args(kind)
-        _expect(value in options, source, where, "one of " + ", ".join(map(str, options)))
-        return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     words = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}

@@ -23,7 +23,7 @@ def storing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"cannot write {error.filename or path}: {error.strerror or error}",
-            fix="free some space or choose another folder with --workspace",
+            fix="free some space, or choose another folder",
         ) from error
 
 

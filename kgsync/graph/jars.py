@@ -1,13 +1,14 @@
 """The Neo4j server's jars: reads Maven Central (or a mirror) once per version, then only the disk.
 
-Promises that every path it returns is a file whose SHA-256 stands in that version's lock file. A file that is missing
-or damaged is fetched again; a download is whole or absent.
+Promises that every path it returns is a file whose SHA-256 stands in that version's lock file. A file that
+is missing or damaged is fetched again; a download is whole or absent.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from kgsync.progress import Progress, silent
 MIRROR = "KGSYNC_MAVEN"  # environment: URL of a Maven repository to use instead of Maven Central
 _PARALLEL = 8  # downloads at once
 _TIMEOUT = (10, 60)  # seconds to connect, and between two bytes
+_PAUSES = (0.5, 2.0, 0.0)  # seconds after each failed try
 
 T = TypeVar("T")
 
@@ -28,7 +30,8 @@ T = TypeVar("T")
 def jars(name: str, coordinates: list[str], cache: Path, progress: Progress = silent) -> list[Path]:
     """Return the jars of Maven `coordinates` (group:artifact:version) and of all that they need at run time.
 
-    The first call for a `name` resolves them and keeps the answer in `cache/name.lock.toml`; later ones need no network.
+    The first call for a `name` resolves them and keeps the answer in `cache/name.lock.toml`; later calls need
+    no network.
 
     Raises:
         UnavailableError: a file is needed that cannot be fetched.
@@ -81,12 +84,12 @@ def _resolve(name: str, coordinates: list[str], cache: Path, lock: Path, progres
     repository = _Repository(cache)
 
     class Resolver(PythonResolver):
-        """jgo's own, except that a download is verified, whole or absent, and uses a connection that stays open."""
+        """jgo's own, but a download is verified, whole or absent, and uses a connection that stays open."""
 
         fetched = 0
 
         def download(self, artifact: Artifact) -> Path:
-            path: Path = artifact.cached_path
+            path = repository.folder / artifact.component.path_prefix / artifact.filename
             repository.fetch(path.relative_to(repository.folder).as_posix())
             if artifact.packaging == "pom":
                 self.fetched += 1
@@ -120,7 +123,7 @@ def _in_parallel(work: Callable[[T], object], items: list[T], step: str, progres
 
 
 class _Missing(RuntimeError):
-    """The repository answers, and has no such file. A RuntimeError because jgo passes over missing optional parts."""
+    """The repository has no such file. A RuntimeError, since jgo passes over those for optional parts."""
 
 
 class _Repository:
@@ -130,14 +133,12 @@ class _Repository:
         import requests
         from jgo.constants import MAVEN_CENTRAL_URL
         from requests.adapters import HTTPAdapter
-        from urllib3.util import Retry
 
         self.folder = cache / "repository"
         self._url = os.environ.get(MIRROR, "").rstrip("/") or MAVEN_CENTRAL_URL
         self._session = requests.Session()
-        retry = Retry(3, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=_PARALLEL, max_retries=retry))
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=_PARALLEL, max_retries=retry))
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=_PARALLEL))
 
     def fetch(self, relative: str) -> None:
         """Put the file at `relative` into the folder, whole and as the repository's own checksum says."""
@@ -152,25 +153,29 @@ class _Repository:
     def _get(self, relative: str) -> bytes:
         import requests
 
-        try:
-            answer = self._session.get(f"{self._url}/{relative}", timeout=_TIMEOUT)
-        except requests.RequestException as error:
-            raise UnavailableError(
-                f"cannot fetch {Path(relative).name}: {_cause(error)}",
-                fix=f"check the network, set HTTPS_PROXY or {MIRROR} (a Maven mirror) if you need one, and try again",
-            ) from error
-        if answer.status_code == 404:
-            raise _Missing(f"there is no {Path(relative).name}")
-        if not answer.ok:
-            raise UnavailableError(
-                f"cannot fetch {Path(relative).name}: the repository answers {answer.status_code}",
-                fix=f"try again later, or set {MIRROR} to a Maven mirror",
-            )
-        return answer.content
+        for pause in _PAUSES:
+            try:
+                answer = self._session.get(f"{self._url}/{relative}", timeout=_TIMEOUT)
+            except requests.RequestException as error:
+                why = _cause(error)
+            else:
+                if answer.status_code == 404:
+                    raise _Missing(f"there is no {Path(relative).name}")
+                if answer.ok:
+                    return answer.content
+                why = f"the repository answers {answer.status_code}"
+            time.sleep(pause)
+        raise UnavailableError(
+            f"cannot fetch {Path(relative).name}: {why}",
+            fix=f"check the network, set HTTPS_PROXY or {MIRROR} (a Maven mirror) if need be, and try again",
+        )
 
 
 def _cause(error: BaseException) -> str:
-    """Return the innermost reason of a network error, in the few words that the operating system has for it."""
-    while inner := error.__cause__ or error.__context__:
-        error = inner
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    """Return why the network failed, in the words of the operating system if it has any."""
+    cause: BaseException | None = error
+    while cause:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error)

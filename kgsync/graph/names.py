@@ -55,6 +55,11 @@ def type_filter(relations: Iterable[str]) -> Fragment:
     return Fragment(":" + "|".join(quoted) if quoted else "")
 
 
+def relation_counts(relations: Iterable[str]) -> Fragment:
+    """Return a list of subqueries, each of which counts the relationships of one type."""
+    return Fragment(", ".join(f"COUNT {{ ()-[:{quote(relation)}]->() }}" for relation in relations))
+
+
 def label_case(variable: str, labels: Sequence[str]) -> Fragment:
     """Return an expression for the position in `labels` of the first one that node `variable` has, or null."""
     whens = " ".join(f"WHEN {variable}:{quote(label)} THEN {i}" for i, label in enumerate(labels))

@@ -1,6 +1,6 @@
 """Pull: copies a subgraph into a snapshot. Reads only; never reads predictions as knowledge.
 
-Entities come page by page in the order of their keys, then the relationships that start in ranges of
+Entities come in the order of their keys, then the relationships that start in ranges of
 those keys, as lists (0.5 s for 300,000 relationships, eight times faster than record by record).
 An interrupted pull goes on where it stopped. Neo4j reads are not a snapshot in time: what changed
 meanwhile is reported as drift.
@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,10 @@ from kgsync.identity import Entity, Key
 from kgsync.progress import Progress, silent
 from kgsync.snapshot import ENTITY_SCHEMA, Snapshot, entity_table, sorted_unique
 
-_PAGE = 20_000  # entities per request
+_PAGE = 20_000  # entities per table in memory while they are read
 _RANGES = 10  # key ranges per transaction, and per file of a pull that can be resumed
+_STREAM_TIMEOUT = 3600.0  # seconds, for reading all entities of a label
 _STALE = 24 * 3600.0  # seconds after which an interrupted pull is started again
-_FIRST: tuple[tuple[str, Key], ...] = (("STRING", ""), ("INTEGER", -(2**63)))  # the least key of each type
 
 
 @dataclass(frozen=True)
@@ -92,18 +93,17 @@ class _Puller:
         self.notes: dict[str, Any] = {"withoutKey": {}}
 
     def pull(self) -> Snapshot:
-        known = [row["relation"] for row in self.connection.read(statements.load("pull/types").text)]
+        known = self._known()
         self._check(known)
-        relations = self.relations or known
         started = datetime.now(UTC)
-        bookmark, counts = self.connection.read_bookmark(), self._counts(relations)
+        bookmark, counts = self.connection.read_bookmark(), self._counts(self.relations or known)
         if self.selection.cypher or self.selection.seeds:
             triples = self._by_query() if self.selection.cypher else self._by_seeds()
             entities = self._entities_of(triples)
             edges = [self._numbered(triples)]
         else:
             entities, edges = self._by_labels()
-        drift = self._drift(bookmark, counts, relations)
+        drift = self._drift(bookmark, counts)
         snapshot = self._assemble(entities, edges, started, drift)
         snapshot.save(self.folder)
         shutil.rmtree(self._partial(), ignore_errors=True)
@@ -132,12 +132,15 @@ class _Puller:
         usable = [relation for relation in relations if names.refusal(relation) is None]
         return {r: self.connection.read(statement.fill(relation=r))[0]["count"] for r in usable}
 
-    def _drift(self, bookmark: str, before: Mapping[str, int], relations: Iterable[str]) -> dict[str, Any]:
+    def _drift(self, bookmark: str, before: Mapping[str, int]) -> dict[str, Any]:
         if self.connection.read_bookmark() == bookmark:
             return {"changed": False}
-        after = self._counts(relations)
-        differing = {r: [before[r], after[r]] for r in after if before.get(r) != after[r]}
+        after = self._counts(self.relations or self._known())
+        differing = {r: [before.get(r, 0), count] for r, count in after.items() if before.get(r, 0) != count}
         return {"changed": True, "counts": differing}
+
+    def _known(self) -> list[str]:
+        return [row["relation"] for row in self.connection.read(statements.load("pull/types").text)]
 
     # by labels: the whole of them, resumable
 
@@ -156,8 +159,7 @@ class _Puller:
             entities = self._entities()
             files.write_json(partial / "notes.json", self.notes)
             _write_table(entities, entity_file)
-        ranges = [bounds for position in self.selected for bounds in self._ranges(position)]
-        groups = [ranges[i : i + _RANGES] for i in range(0, len(ranges), _RANGES)]
+        groups = list(self._ranges())
         edges = []
         for number, group in enumerate(groups):
             file = partial / f"triples-{number:06}.parquet"
@@ -183,15 +185,10 @@ class _Puller:
         return self.folder / f".pull-{digest}"
 
     def _entities(self) -> pa.Table:
-        tables = []
+        tables = [ENTITY_SCHEMA.empty_table()]
         for position in self.selected:
-            label = self.order[position]
-            total = self._check_keys(label)
-            for page in self._pages(position, label):
-                tables.append(_entity_page(label, self.labels[label].key, page))
-                self.rows[position].update(dict.fromkeys(page["keys"], 0))
-                self.progress(f"pull: {label}", len(self.rows[position]), total)
-        entities = pa.concat_tables(tables) if tables else ENTITY_SCHEMA.empty_table()
+            tables += self._entities_of_label(position, self._check_keys(self.order[position]))
+        entities = pa.concat_tables(tables)
         self._number(entities)
         return entities
 
@@ -208,24 +205,29 @@ class _Puller:
         total: int = found["entities"]
         return total
 
-    def _pages(self, position: int, label: str) -> Iterator[dict[str, Any]]:
-        entry = self.labels[label]
-        for key_type, least in _FIRST:
-            text = statements.load("pull/entities").fill(
-                label=label,
-                key=entry.key,
-                key_type=names.Fragment(key_type),
-                not_earlier=names.not_labels("n", self.order[:position]),
-            )
-            after, first = least, True
-            while True:
-                page = self.connection.read(text, after=after, first=first, limit=_PAGE, **self._wanted(entry))[0]
-                if page["keys"]:
-                    _refuse_duplicates(label, entry.key, page["keys"], None if first else after)
-                    yield page
-                    after, first = page["keys"][-1], False
-                if len(page["keys"]) < _PAGE:
-                    break
+    def _entities_of_label(self, position: int, total: int) -> list[pa.Table]:
+        label, entry = self.order[position], self.labels[self.order[position]]
+        text = statements.load("pull/entities").fill(
+            label=label, key=entry.key, not_earlier=names.not_labels("n", self.order[:position])
+        )
+
+        def work(tx: neo4j.ManagedTransaction) -> list[pa.Table]:
+            pages: list[pa.Table] = []
+            previous: Key | None = None
+            records = iter(run(tx, text, self._wanted(entry)))
+            while page := list(islice(records, _PAGE)):
+                for record in page:
+                    if record["key"] == previous:
+                        raise DataError(
+                            f"several {label} nodes have the key {entry.key} = {previous!r}",
+                            fix="make the keys unique or choose another key in kgsync.toml (see `kgsync doctor`)",
+                        )
+                    previous = record["key"]
+                pages.append(_entity_page(label, entry.key, page))
+                self.progress(f"pull: {label}", min(len(pages) * _PAGE, total), total)
+            return pages
+
+        return self.connection.read_with(work, timeout=_STREAM_TIMEOUT)
 
     def _wanted(self, entry: LabelConfig) -> dict[str, Any]:
         return {"name": entry.name, "text": list(entry.text), "characters": self.config.text_limit}
@@ -239,16 +241,32 @@ class _Puller:
         ):
             self.rows[positions[label]][int(key) if kind == "integer" else key] = row
 
-    def _ranges(self, position: int) -> Iterator[tuple[int, Key, Key]]:
-        """Yield (label number, first key, last key) for ranges of `chunk` heads of one key type."""
-        by_type: dict[type, list[Key]] = {}
-        for key in self.rows[position]:
-            by_type.setdefault(type(key), []).append(key)
-        for keys in by_type.values():
-            for i in range(0, len(keys), self.config.chunk):
-                yield position, keys[i], keys[min(i + self.config.chunk, len(keys)) - 1]
+    def _ranges(self) -> Iterator[list[_Range]]:
+        """Yield the keys of all selected labels as ranges, in groups of `_RANGES * chunk` heads.
 
-    def _triples(self, group: list[tuple[int, Key, Key]]) -> pa.Table:
+        The server's `<=` and `ORDER BY` disagree about characters from U+D800 on, so a key with one of
+        those is a range of its own.
+        """
+        group: list[_Range] = []
+        heads = 0
+        for position in self.selected:
+            kinds: dict[str, list[Key]] = {"integer": [], "plain": [], "odd": []}
+            for key in self.rows[position]:
+                odd = isinstance(key, str) and any(c >= "\ud800" for c in key)
+                kinds["odd" if odd else "plain" if isinstance(key, str) else "integer"].append(key)
+            for kind, keys in kinds.items():
+                width = 1 if kind == "odd" else self.config.chunk
+                for i in range(0, len(keys), width):
+                    part = keys[i : i + width]
+                    group.append((position, part[0], part[-1]))
+                    heads += len(part)
+                    if heads >= _RANGES * self.config.chunk:
+                        yield group
+                        group, heads = [], 0
+        if group:
+            yield group
+
+    def _triples(self, group: list[_Range]) -> pa.Table:
         collected: dict[str, list[list[int]]] = {}
         for position in sorted({position for position, _, _ in group}):
             label = self.order[position]
@@ -341,16 +359,16 @@ class _Puller:
         if key.lstrip("-").isdigit():
             candidates.append(int(key))
         found = self._fetch(position, candidates)
-        if not found["keys"]:
+        if not found:
             raise NotFoundError(f"the graph has no entity {seed!r}", fix="check its key")
-        return position, found["keys"][0]
+        return position, found[0]["key"]
 
-    def _fetch(self, position: int, keys: list[Key]) -> dict[str, Any]:
+    def _fetch(self, position: int, keys: list[Key]) -> list[dict[str, Any]]:
         label = self.order[position]
         text = statements.load("pull/entities_by_key").fill(
             label=label, key=self.labels[label].key, not_earlier=names.not_labels("n", self.order[:position])
         )
-        return self.connection.read(text, keys=keys, **self._wanted(self.labels[label]))[0]
+        return self.connection.read(text, keys=keys, **self._wanted(self.labels[label]))
 
     def _entities_of(self, triples: list[_Row]) -> pa.Table:
         ends = sorted({end for _, head, tail in triples for end in (head, tail)}, key=lambda e: (e[0], str(e[1])))
@@ -402,6 +420,7 @@ class _Puller:
         )
 
 
+_Range = tuple[int, Key, Key]  # label number, first and last key
 _Row = tuple[str, tuple[int, Key], tuple[int, Key]]  # relation, (label number, key) of head and of tail
 _TRIPLES = pa.schema([("relation", pa.string()), ("head", pa.int32()), ("tail", pa.int32())])
 
@@ -414,22 +433,10 @@ def _row(record: Mapping[str, Any]) -> _Row:
     )
 
 
-def _entity_page(label: str, key: str, page: Mapping[str, list[Any]]) -> pa.Table:
-    columns = zip(page["keys"], page["labels"], page["names"], page["texts"], strict=True)
+def _entity_page(label: str, key: str, records: Iterable[Mapping[str, Any]]) -> pa.Table:
     return entity_table(
-        [(Entity(label, key, k), labels, name or None, text.strip() or None) for k, labels, name, text in columns]
+        [(Entity(label, key, r["key"]), r["labels"], r["name"] or None, r["text"].strip() or None) for r in records]
     )
-
-
-def _refuse_duplicates(label: str, key: str, keys: list[Key], before: Key | None) -> None:
-    previous = before
-    for value in keys:
-        if value == previous:
-            raise DataError(
-                f"several {label} nodes have the key {key} = {value!r}",
-                fix="make the keys unique or choose another key in kgsync.toml (see `kgsync doctor`)",
-            )
-        previous = value
 
 
 def _as_array(table: pa.Table, numbers: Mapping[str, int]) -> np.ndarray[Any, Any]:

@@ -1,47 +1,33 @@
-"""What a managed server is started with: reads the instance's settings, writes neo4j.conf and the Java arguments.
+"""What a managed server starts with: its password, neo4j.conf and Java's arguments, made from its settings.
 
-Promises a server that only this machine can reach, that never runs with a known password, that reports nothing to
-anyone, and whose memory and transaction logs have a bound.
+Promises a server that only this machine can reach, that never runs with a known password, that reports
+nothing to anyone, and whose memory and transaction logs have a bound.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 import secrets
 import socket
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from kgsync import files
 from kgsync.errors import ConfigError, UnavailableError
+from kgsync.graph.server_files import Settings
 
 HOST = "127.0.0.1"
 USERNAME = "neo4j"
 DATABASE = "neo4j"
 
-_FIRST_PORTS = {
-    "bolt": 7687,
-    "http": 7474,
-}  # Neo4j's own, so that its tools find the first instance by themselves
-_PORTS_TRIED = 200
+_PORTS = {"bolt": 7687, "http": 7474}  # Neo4j's own, where its tools look first
 _MB = 1 << 20
 _LEAST_MEMORY = 512 * _MB
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an instance remembers between starts (`server.json`)."""
-
-    version: str
-    browser: bool = False
-    memory: int = 0  # bytes for heap and page cache together; 0: sized to the machine
-    bolt_port: int = 0  # 0: not chosen yet
-    http_port: int = 0
 
 
 def parse_memory(text: str) -> int:
@@ -61,7 +47,7 @@ def parse_memory(text: str) -> int:
 
 
 def default_memory() -> int:
-    """Return an eighth of the machine's memory, at least 768 MB and at most 3 GB: room for the learner beside it."""
+    """Return an eighth of the machine's memory, from 768 MB to 3 GB: the learner needs room beside it."""
     return min(max(_machine_memory() // 8, 768 * _MB), 3072 * _MB)
 
 
@@ -76,22 +62,21 @@ def _machine_memory() -> int:
 
 
 def choose_port(kind: str, remembered: int, avoid: Collection[int]) -> int:
-    """Return the remembered port (0: none) if it is free, else the first free one from Neo4j's own upwards."""
+    """Return the remembered port (0: none) if it is free, else Neo4j's own, else some free one near it."""
     if remembered and is_free(remembered):
         return remembered
-    first = _FIRST_PORTS[kind]
-    for port in range(first, first + _PORTS_TRIED):
+    own = _PORTS[kind]
+    near = random.sample(range(own + 1, own + 2000), 50)  # random, so that two starts at once do not meet
+    for port in [own, *near]:
         if port not in avoid and is_free(port):
             return port
-    raise UnavailableError(
-        f"no free port from {first} to {first + _PORTS_TRIED - 1}", fix="stop something that listens there"
-    )
+    raise UnavailableError(f"found no free port near {own}", fix="stop something that listens there, and try again")
 
 
 def is_free(port: int) -> bool:
     """Return whether a server could listen on `port` of the loopback address."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java does: a closing connection is no obstacle
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Java: a closing connection may pass
         try:
             probe.bind((HOST, port))
         except OSError:
@@ -99,20 +84,13 @@ def is_free(port: int) -> bool:
         return True
 
 
-def answers(port: int) -> bool:
-    """Return whether something listens on `port` of the loopback address."""
-    with socket.socket() as probe:
-        probe.settimeout(0.3)
-        return probe.connect_ex((HOST, port)) == 0
-
-
 def write_password(home: Path) -> None:
     """Make the password of an instance that has no data yet, and lay its hash where the first start reads it.
 
-    Neo4j's own `set-initial-password` wants the password as an argument, where every process list shows it; setting it
-    over Bolt after the start leaves a moment with the well-known one. This is the file that the command would write.
+    Neo4j's own `set-initial-password` takes it as an argument, where every process list shows it; setting
+    it over Bolt after the start leaves a moment with the well-known one. This file is what the command writes.
     """
-    initial = home / "data" / "dbms" / "auth.ini"
+    initial = _initial_password(home)
     if (home / "data" / "databases").exists() and not initial.exists():
         return  # the first start was completed, and took it
     path = home / "password"
@@ -126,8 +104,17 @@ def write_password(home: Path) -> None:
     files.write_bytes(initial, line.encode(), mode=0o600)
 
 
-def write_configuration(home: Path, settings: Settings, classpath: list[Path]) -> Path:
-    """Write what the server and its Java read at the start, and return the file for `java @FILE`."""
+def forget_initial_password(home: Path) -> None:
+    """Remove the hash once the server has taken it."""
+    _initial_password(home).unlink(missing_ok=True)
+
+
+def _initial_password(home: Path) -> Path:
+    return home / "data" / "dbms" / "auth.ini"
+
+
+def write_arguments(home: Path, settings: Settings, classpath: list[Path]) -> Path:
+    """Write `conf/neo4j.conf` and the file for `java @FILE`, and return that."""
     _write_conf(home, settings)
     return _write_java_arguments(home, settings, classpath)
 
@@ -146,12 +133,13 @@ def _write_conf(home: Path, settings: Settings) -> None:
         "dbms.usage_report.enabled": "false",
         "client.allow_telemetry": "false",
         "server.memory.pagecache.size": f"{memory // 3 // _MB}M",
-        # Logs are kept by size, and shrink when a checkpoint has passed them: so these come early, by volume too.
+        # Logs can go once a checkpoint has passed them, so checkpoints come by volume, not only by time.
         "db.tx_log.rotation.size": "32M",
         "db.tx_log.rotation.retention_policy": "128M size",
         "db.tx_log.preallocate": "false",
         "db.checkpoint": "VOLUME",
         "db.checkpoint.interval.volume": "128M",
+        "internal.dbms.bolt.netty_server_shutdown_quiet_period": "0",  # it makes a stop last ten seconds longer
     }
     text = "# Written by kgsync at every start.\n" + "".join(f"{k}={v}\n" for k, v in lines.items())
     files.write_bytes(home / "conf" / "neo4j.conf", text.encode())
@@ -163,7 +151,7 @@ def _write_java_arguments(home: Path, settings: Settings, classpath: list[Path])
     opened = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
     arguments = [
         f"-Xmx{heap // _MB}m",
-        "-XX:+ExitOnOutOfMemoryError",  # a server that is out of memory ends, and the next `up` starts a whole one
+        "-XX:+ExitOnOutOfMemoryError",  # better none, which the next `up` mends, than a crippled one
         "-XX:-OmitStackTraceInFastThrow",
         "-Dfile.encoding=UTF-8",
         *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in opened),

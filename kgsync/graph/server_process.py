@@ -1,11 +1,12 @@
-"""The server's process: starts one that outlives us, knows it again, stops it, and reads in its log why it ended.
+"""The server's process: starts one that outlives us, knows it again, stops it, says why it ended.
 
-Promises never to signal a process that is not the server of that home.
+Promises never to signal, and never to take for the server, a process that is not the server of that home.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from contextlib import suppress
@@ -13,38 +14,49 @@ from pathlib import Path
 
 import psutil
 
-_UNWANTED = ("NEO4J_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
-_SAME_START = 5.0  # seconds by which one process's start time may read differently after the clock was set
+# Java reads JDK_JAVA_OPTIONS too, and may: it is the way to give the server an option that kgsync does not have.
+_NOT_FOR_THE_SERVER = ("NEO4J_", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH")
+_SAME_START = 5.0  # seconds by which a process's start time may read differently after the clock was set
+_NO_REASON = ("Error: Could not create", "Error: A fatal exception", "Error occurred during init", "NOTE: Picked")
 
 
-def console(home: Path) -> Path:
-    """Return the file that has everything the server printed since its last start."""
+def log(home: Path) -> Path:
+    """Return the file that Neo4j writes for people; it rotates."""
+    return home / "logs" / "neo4j.log"
+
+
+def printed(home: Path) -> list[str]:
+    """Return the lines that Java itself printed since the last start; mostly there are none."""
+    return [line for line in _lines(_console(home)) if line.isprintable()]  # the server starts with an ACK
+
+
+def _console(home: Path) -> Path:
     return home / "logs" / "console.log"
 
 
 def start(home: Path, java: Path, arguments: Path, main_class: str) -> psutil.Process:
-    """Start the server in a session of its own, with its output in `console`; the previous one is kept beside it."""
-    log = console(home)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists():
-        log.replace(log.with_name("console.previous.log"))
+    """Start the server in a session of its own."""
+    console = _console(home)
+    console.parent.mkdir(parents=True, exist_ok=True)
+    if console.exists():
+        console.replace(console.with_name("console.previous.log"))
     command = [str(java), f"@{arguments}", main_class, f"--home-dir={home}", f"--config-dir={home / 'conf'}"]
-    # The shell ends at once and leaves the server to init, so that it is nobody's zombie when it dies before us.
-    started = subprocess.run(
-        ["/bin/sh", "-c", '"$@" </dev/null >"$0" 2>&1 & echo $!', str(log), *command],
+    # The shell ends at once and leaves the server to init: it is nobody's zombie when it dies before us.
+    shell = subprocess.run(
+        ["/bin/sh", "-c", '"$@" </dev/null >"$0" 2>&1 & echo $!', str(console), *command],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
         cwd=home,
         umask=0o077,
         start_new_session=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith(_UNWANTED)},
+        env={k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_THE_SERVER)},
     )
-    return psutil.Process(int(started.stdout))
+    return psutil.Process(int(shell.stdout))
 
 
 def known(home: Path, pid: int, started: float) -> psutil.Process | None:
-    """Return the process `pid` if it lives and is the server of `home` that started then."""
+    """Return the process `pid` if it is the server of `home` that started then, and still runs."""
     with suppress(psutil.Error):
         process = psutil.Process(pid)
         if abs(process.create_time() - started) < _SAME_START and _serves(process, home):
@@ -53,7 +65,7 @@ def known(home: Path, pid: int, started: float) -> psutil.Process | None:
 
 
 def search(home: Path) -> psutil.Process | None:
-    """Return the server of `home` if one runs, whoever started it: a start that was killed may have left it."""
+    """Return the server of `home` if one runs that nobody remembers: its `up` may have been killed."""
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if _serves(process, home):
@@ -62,35 +74,49 @@ def search(home: Path) -> psutil.Process | None:
 
 
 def _serves(process: psutil.Process, home: Path) -> bool:
-    return process.status() != psutil.STATUS_ZOMBIE and f"--home-dir={home}" in process.cmdline()
+    return lives(process) and f"--home-dir={home}" in process.cmdline()
+
+
+def lives(process: psutil.Process) -> bool:
+    """Return whether the process still runs."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def listens(process: psutil.Process, *ports: int) -> bool:
+    """Return whether this very process, and no other program, listens on all of `ports`."""
+    with suppress(psutil.Error):
+        open_ports = {c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        return open_ports.issuperset(ports)
+    return False
 
 
 def stop(process: psutil.Process, seconds: float) -> bool:
     """Ask the process to end, and return whether it did within `seconds`."""
     with suppress(psutil.NoSuchProcess):
-        process.terminate()  # psutil checks first that the pid still means this process
+        process.terminate()  # psutil makes sure that the pid still means this process
     deadline = time.monotonic() + seconds
     while lives(process) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not lives(process)
 
 
-def lives(process: psutil.Process) -> bool:
-    """Return whether the process still runs."""
-    with suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
 def reason(home: Path) -> str:
-    """Return the line of the console that says best why the server ended."""
-    try:
-        lines = [line.strip() for line in console(home).read_text(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        return "it printed nothing"
-    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
-    errors = [line for line in lines if "OutOfMemoryError" in line or "ERROR" in line or line.startswith("Error")]
-    for found in (causes[-1:], errors[:1], lines[-1:]):
-        if found:
-            return found[0][:300]
-    return "it printed nothing"
+    """Return the line that says best why the server ended: of Java's, else of Neo4j's since its last start."""
+    java = printed(home)
+    for line in java:
+        if not line.startswith(_NO_REASON):
+            return re.sub(r'^Exception in thread "\w+" [\w.$]+: ', "", line)
+    logged = _lines(log(home))
+    while any("Starting..." in line for line in logged[1:]):
+        logged = logged[1 + next(i for i, line in enumerate(logged[1:]) if "Starting..." in line) :]
+    causes = [line.removeprefix("Caused by: ") for line in logged if line.startswith("Caused by: ")]
+    errors = [line for line in logged if " ERROR " in line]
+    return (causes[-1:] or errors[:1] or logged[-1:] or java[-1:] or ["it wrote nothing"])[0]
+
+
+def _lines(path: Path) -> list[str]:
+    with suppress(OSError):
+        return [line.strip()[:300] for line in path.read_text(errors="replace").splitlines() if line.strip()]
+    return []

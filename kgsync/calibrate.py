@@ -1,0 +1,235 @@
+"""The score: how probable it is that an edge which this pipeline proposes is true.
+
+Known-true edges were hidden from training. The very candidates that prediction would make are made with
+those edges unknown, and each is labelled by whether it is a hidden one. A logistic model is fitted to that:
+
+    logit P(true) = a + b_r + s_f log p(t | h, r) + s_b log p(h | r, t) + c_f log(1 + n_hr) + c_b log(1 + n_rt)
+
+p is the embedding model's softmax over the admissible unknown answers, n the number of known answers. More
+evidence never lowers the score (s >= 0). Relations differ by b_r ~ N(0, tau²), tau estimated from the data
+(empirical Bayes), so that a relation with few hidden edges leans on the others; weak Gaussian priors on the
+rest keep few edges from being over-read. The lower bound comes from the curvature at the optimum (Laplace).
+
+What it assumes: that edges missing from the graph resemble hidden ones, and that they are as frequent, in
+proportion, as the hidden ones (`missing_share`, an assumption, which gives the base rate). Candidates that
+are true but neither known nor hidden count as false, so the score errs on the low side. The test fold is
+neither: it is kept out of the candidates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from kgsync.errors import DataError
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+FEWEST = 10  # hidden edges among the candidates, below which no score is claimed
+FEATURES = 5  # constant, forward, backward, known tails of the head, known heads of the tail
+PRIOR_MEAN = np.array([0.0, 0.5, 0.5, 0.0, 0.0])  # two voices that share the evidence
+PRIOR_DEVIATION = np.array([10.0, 1.0, 1.0, 1.0, 1.0])
+EVIDENCE = (1, 2)  # the features whose slope is never negative
+ONE_SIDED_95 = 1.6449  # standard deviations
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Candidates of all relations with what they turned out to be: rows of the same length."""
+
+    features: Floats  # [n, FEATURES]
+    relations: np.ndarray[Any, np.dtype[np.int64]]
+    true: np.ndarray[Any, np.dtype[np.bool_]]  # is a hidden edge
+    weights: Floats  # how many candidates a row stands for
+    hidden: int  # hidden edges in all, whether they became candidates or not
+    known: int  # known edges in all
+
+    @property
+    def base_rate(self) -> float:
+        """Return the share of hidden edges among the candidates."""
+        return float(self.weights[self.true].sum() / max(self.weights.sum(), 1.0))
+
+    @property
+    def missing_share(self) -> float:
+        """Return the hidden edges per known edge."""
+        return self.hidden / max(self.known, 1)
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """Turns the evidence for a candidate into a probability with a lower bound."""
+
+    weights: tuple[float, ...]  # [FEATURES]
+    relations: tuple[float, ...]  # b_r of every relation
+    covariance: tuple[tuple[float, ...], ...]  # [FEATURES, FEATURES] of the weights
+    coupling: tuple[tuple[float, ...], ...]  # [n_relations, FEATURES]: how b_r moves against the weights
+    variance: tuple[float, ...]  # [n_relations] of b_r where the weights are given
+    base_rate: float
+    missing_share: float
+    positives: int  # hidden edges among the candidates
+    recall: float  # share of the hidden edges that became candidates
+
+    def scores(self, relations: Any, features: Floats, *, shift: float = 0.0) -> tuple[Floats, Floats]:
+        """Return (probability, its one-sided 95 % lower bound) of candidates.
+
+        Args:
+            relations: relation number of every row, or one for all.
+            features: [n, FEATURES], from `features`.
+            shift: added to the logit; the log of how many times more frequent missing edges are than assumed.
+        """
+        numbers = np.broadcast_to(relations, len(features))
+        logit = features @ np.array(self.weights) + np.array(self.relations)[numbers] + shift
+        lean = features - np.array(self.coupling)[numbers]  # [n, FEATURES]
+        spread = np.einsum("nf,fg,ng->n", lean, np.array(self.covariance), lean) + np.array(self.variance)[numbers]
+        return _sigmoid(logit), _sigmoid(logit - ONE_SIDED_95 * np.sqrt(np.maximum(spread, 0.0)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Calibrator:
+        """Return the calibrator that `to_dict` described."""
+        return cls(**{name: _tuples(value) for name, value in values.items()})
+
+
+def features(forward: Floats, backward: Floats, tails_of_head: Any, heads_of_tail: Any) -> Floats:
+    """Return the evidence for candidates as the logistic model reads it, [n, FEATURES].
+
+    Args:
+        forward: log-probability of the tail among the admissible answers to (head, relation, ?).
+        backward: log-probability of the head among the admissible answers to (?, relation, tail).
+        tails_of_head: known tails of the head.
+        heads_of_tail: known heads of the tail.
+    """
+    columns = [
+        np.clip(forward, -30.0, 0.0),
+        np.clip(backward, -30.0, 0.0),
+        np.log1p(tails_of_head),
+        np.log1p(heads_of_tail),
+    ]
+    return np.stack([np.ones(len(forward)), *columns], axis=1)
+
+
+def fit(data: Labelled, n_relations: int) -> Calibrator:
+    """Return the calibrator that fits labelled candidates.
+
+    Raises:
+        DataError: fewer than `FEWEST` hidden edges are among the candidates.
+    """
+    positives = int(data.true.sum())
+    if positives < FEWEST:
+        raise DataError(
+            f"only {positives} hidden edges are among the candidates, too few to give scores a meaning",
+            fix=f"pull at least {_needed(data, positives):,} triples, or raise split.valid",
+        )
+    free = np.ones(FEATURES, dtype=bool)
+    while True:
+        solution = _fit_spread(data, n_relations, free)
+        negative = [f for f in EVIDENCE if free[f] and solution.weights[f] < 0]
+        if not negative:
+            break
+        free[negative] = False
+    covariance = np.zeros((FEATURES, FEATURES))
+    covariance[np.ix_(free, free)] = np.linalg.inv(solution.schur[np.ix_(free, free)])
+    return Calibrator(
+        weights=tuple(solution.weights.tolist()),
+        relations=tuple(solution.relations.tolist()),
+        covariance=_tuples(covariance.tolist()),
+        coupling=_tuples((solution.cross / solution.own[:, None] * free).tolist()),
+        variance=tuple((1.0 / solution.own).tolist()),
+        base_rate=data.base_rate,
+        missing_share=data.missing_share,
+        positives=positives,
+        recall=positives / max(data.hidden, 1),
+    )
+
+
+def _needed(data: Labelled, positives: int) -> int:
+    """Return how many triples would give `FEWEST` hidden candidates at the same shares, in round hundreds."""
+    share = max(positives, 1) / max(data.known + data.hidden, 1)
+    return math.ceil(1.5 * FEWEST / share / 100) * 100
+
+
+@dataclass(frozen=True)
+class _Solution:
+    weights: Floats  # [FEATURES]
+    relations: Floats  # [R]
+    schur: Floats  # [FEATURES, FEATURES]: inverse covariance of the weights
+    cross: Floats  # [R, FEATURES]: curvature between the weights and each b_r
+    own: Floats  # [R]: curvature of each b_r
+
+
+def _fit_spread(data: Labelled, n_relations: int, free: Any) -> _Solution:
+    """Fit with the spread of the relations estimated from the data: EM, with one imagined relation of spread 1."""
+    spread, weights, relations = 1.0, np.where(free, PRIOR_MEAN, 0.0), np.zeros(n_relations)
+    weights[0] = math.log(max(data.base_rate, 1e-9))
+    seen = np.bincount(data.relations, minlength=n_relations) > 0
+    for _ in range(30):
+        solution = _newton(data, weights, relations, spread, free)
+        weights, relations = solution.weights, solution.relations
+        lean = solution.cross[:, free] / solution.own[:, None]
+        inverse = np.linalg.inv(solution.schur[np.ix_(free, free)])
+        variance = 1.0 / solution.own + np.einsum("rf,fg,rg->r", lean, inverse, lean)
+        new = float((np.sum((relations**2 + variance)[seen]) + 1.0) / (seen.sum() + 1))
+        if abs(new - spread) < 0.01 * spread:
+            break
+        spread = new
+    return solution
+
+
+def _newton(data: Labelled, weights: Floats, relations: Floats, spread: float, free: Any) -> _Solution:
+    """Maximise the penalised likelihood; the curvature of the b_r is diagonal and eliminated first."""
+    x, group, n_relations = data.features, data.relations, len(relations)
+    precision = np.diag(1.0 / PRIOR_DEVIATION**2)
+    value = _loss(data, weights, relations, spread)
+    for _ in range(100):
+        p = _sigmoid(x @ weights + relations[group])
+        slack = data.weights * (data.true - p)
+        curve = data.weights * p * (1.0 - p)
+        weighted = x * curve[:, None]
+        own = _sums(group, curve, n_relations) + 1.0 / spread
+        cross = np.stack([_sums(group, column, n_relations) for column in weighted.T], axis=1)
+        schur = x.T @ weighted + precision - cross.T @ (cross / own[:, None])
+        for_weights = x.T @ slack - precision @ (weights - PRIOR_MEAN)
+        for_relations = _sums(group, slack, n_relations) - relations / spread
+        reduced = for_weights - cross.T @ (for_relations / own)
+        step = np.zeros(FEATURES)
+        step[free] = np.linalg.solve(schur[np.ix_(free, free)], reduced[free])
+        relation_step = (for_relations - cross @ step) / own
+        gain = float(for_weights @ step + for_relations @ relation_step)
+        if gain < 1e-9 * max(value, 1.0):
+            break
+        length = 1.0
+        while length > 1e-6:
+            tried = weights + length * step, relations + length * relation_step
+            new = _loss(data, *tried, spread)
+            if new <= value - 1e-4 * length * gain:
+                break
+            length /= 2
+        weights, relations, value = *tried, new
+    return _Solution(weights, relations, schur, cross, own)
+
+
+def _loss(data: Labelled, weights: Floats, relations: Floats, spread: float) -> float:
+    logit = data.features @ weights + relations[data.relations]
+    fit = data.weights @ (np.logaddexp(0.0, logit) - data.true * logit)
+    penalty = np.sum(((weights - PRIOR_MEAN) / PRIOR_DEVIATION) ** 2) + relations @ relations / spread
+    return float(fit + 0.5 * penalty)
+
+
+def _sums(group: Any, values: Floats, n_groups: int) -> Floats:
+    return np.asarray(np.bincount(group, values, n_groups), dtype=np.float64)
+
+
+def _sigmoid(logit: Floats) -> Floats:
+    result: Floats = 0.5 * (1.0 + np.tanh(0.5 * logit))
+    return result
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(entry) for entry in value) if isinstance(value, list | tuple) else value

@@ -1,0 +1,188 @@
+"""The commands that make a plan: `sync`, `pull`, `train` and `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from kgsync.cli.options import (
+    config_option,
+    connection_options,
+    json_option,
+    open_connection,
+    print_json,
+    table,
+    terminal_progress,
+    workspace_option,
+    yes_option,
+)
+from kgsync.config import Config
+from kgsync.errors import FindingsError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def selection_options(command: F) -> F:
+    """Add the options that choose a subgraph, collected by `_selection`."""
+    for option in (
+        click.option("--hops", type=click.IntRange(1, 6), default=1, show_default=True, help="Hops around --seed."),
+        click.option("--seed", "seeds", multiple=True, metavar="LABEL:KEY", help="Only what is around this entity."),
+        click.option("--cypher", default="", metavar="QUERY", help="Only relationships `r` that this query returns."),
+        click.option("--relation", "relations", multiple=True, metavar="TYPE", help="Only this relation."),
+        click.option("--label", "labels", multiple=True, metavar="LABEL", help="Only entities with this label."),
+    ):
+        command = option(command)
+    return command
+
+
+def _selection(options: dict[str, Any]) -> Any:
+    from kgsync.graph.pull import Selection
+
+    if options["cypher"] and (options["seeds"] or options["labels"] or options["relations"]):
+        raise click.UsageError("--cypher stands alone: say everything in the query.")
+    return Selection(
+        labels=options.pop("labels"),
+        relations=options.pop("relations"),
+        cypher=options.pop("cypher"),
+        seeds=options.pop("seeds"),
+        hops=options.pop("hops"),
+    )
+
+
+@click.command()
+@connection_options
+@config_option
+@workspace_option
+@selection_options
+@json_option
+def pull(config: Config, workspace: Path, as_json: bool, **options: Any) -> None:
+    """Copy the subgraph into a snapshot.
+
+    Reads only. Predictions are never pulled as knowledge. An interrupted pull goes on where it stopped.
+    """
+    from kgsync import report
+    from kgsync.graph.graph import Graph
+    from kgsync.graph.pull import pull as pull_snapshot
+
+    selection = _selection(options)
+    with Graph(open_connection(config, **options), config, workspace) as graph:
+        snapshot = pull_snapshot(
+            graph.connection,
+            graph.scope(),
+            selection=selection,
+            config=config.pull,
+            folder=graph.workspace.snapshots,
+            progress=terminal_progress(),
+        )
+    if as_json:
+        print_json({"id": snapshot.id, "entities": snapshot.entities.num_rows, "triples": len(snapshot.triples),
+                    "relations": snapshot.relation_counts(), "origin": snapshot.origin})  # fmt: skip
+        return
+    click.echo("\n".join(report.pulled(snapshot)))
+    click.echo(table(["relation", "triples"], list(snapshot.relation_counts().items())[:20]))
+
+
+@click.command()
+@config_option
+@workspace_option
+@click.option("--snapshot", "snapshot_id", metavar="ID", help="Snapshot to learn from [default: the newest].")
+@json_option
+def train(config: Config, workspace: Path, snapshot_id: str | None, as_json: bool) -> None:
+    """Train a model on a snapshot.
+
+    Needs no database. A model of the same snapshot and configuration is not trained again.
+    """
+    from kgsync import learn, report
+    from kgsync.runs import Workspace
+    from kgsync.snapshot import Snapshot
+
+    place = Workspace(workspace)
+    snapshot = Snapshot.load(place.snapshot(snapshot_id))
+    model = learn.train(
+        snapshot, config=config.train, split=config.split, folder=place.models, progress=terminal_progress()
+    )
+    if as_json:
+        print_json(model.card())
+        return
+    click.echo("\n".join(report.learned(model)))
+    click.echo(table(report.METRIC_HEADER, report.metric_rows(model)))
+
+
+@click.command()
+@config_option
+@workspace_option
+@click.option("--model", "model_id", metavar="ID", help="Model to ask [default: the newest].")
+@click.option("--relation", "relations", multiple=True, metavar="TYPE", help="Only this relation.")
+@click.option("--from", "heads", multiple=True, metavar="ENTITY", help="Only from this entity (Label:key or name).")
+@click.option("--to", "tails", multiple=True, metavar="ENTITY", help="Only to this entity (Label:key or name).")
+@click.option("--top-k", type=click.IntRange(1), help="Proposals per relation [default: predict.top_k].")
+@click.option("--min-score", type=click.FloatRange(0, 1), help="Least probability [default: predict.min_score].")
+@json_option
+def predict(config: Config, workspace: Path, model_id: str | None, as_json: bool, **options: Any) -> None:
+    """Predict missing edges, into the plan of a new run.
+
+    Needs no database and writes nothing into one: see `kgsync write`.
+    """
+    from kgsync import report
+    from kgsync.model import Model
+    from kgsync.runs import Workspace
+
+    place = Workspace(workspace)
+    model = Model.find(place.model(model_id), place)
+    plan = model.predict(
+        **{k: v or None for k, v in options.items() if k in ("relations", "heads", "tails")},
+        top_k=options["top_k"] or config.predict.top_k,
+        min_score=config.predict.min_score if options["min_score"] is None else options["min_score"],
+        per_entity=config.predict.per_entity,
+        progress=terminal_progress(),
+    )
+    run = place.new_run(config)
+    plan.save(run.plan_folder)
+    run.note("predict", plan=plan.id, edges=len(plan), model=model.id, snapshot=plan.snapshot_id)
+    if as_json:
+        print_json({"run": run.id, "plan": plan.id, "edges": plan.to_arrow().to_pylist()})
+        return
+    click.echo("\n".join([f"Run {run.id}", *report.planned(plan), report.base_rate(model.card())]))
+    click.echo(table(report.EDGE_HEADER, report.edge_rows(plan.best(20))))
+    click.echo("Write them with `kgsync write` (it shows what it would do; --yes does it).")
+
+
+@click.command()
+@connection_options
+@config_option
+@workspace_option
+@selection_options
+@click.option("--fresh", is_flag=True, help="Start a new run even if an unfinished one can go on.")
+@yes_option
+@json_option
+def sync(config: Config, workspace: Path, fresh: bool, yes: bool, as_json: bool, **options: Any) -> None:
+    """Pull, train, predict, write and validate in one go.
+
+    Without --yes nothing in the database changes. Interrupted, the same command goes on.
+    """
+    from kgsync import report
+    from kgsync.graph.graph import Graph
+    from kgsync.sync import sync as run_sync
+
+    selection = _selection(options)
+    with Graph(open_connection(config, **options), config, workspace) as graph:
+        result = run_sync(graph, selection=selection, commit=yes, fresh=fresh, progress=terminal_progress())
+    if as_json:
+        print_json({"run": result.run.id, **result.run.state["steps"]})
+    else:
+        click.echo("\n".join(report.pulled(result.snapshot) + report.learned(result.model)
+                             + report.planned(result.plan) + report.written(result.written)
+                             + report.validated(result.validation)))  # fmt: skip
+        click.echo(table(report.EDGE_HEADER, report.edge_rows(result.plan.best(10))))
+        click.echo(f"Run {result.run.id}: see {result.run.folder / 'report.md'}")
+        if not yes:
+            click.echo("Nothing was written. `kgsync sync --yes` writes the plan.")
+    if result.written.needs_attention:
+        raise FindingsError(
+            f"run {result.run.id}: {result.written.unmatched:,} edges unmatched,"
+            f" {result.written.conflict:,} in conflict",
+            fix=f"see {result.run.folder / 'rejected.jsonl'}",
+        )

@@ -1,0 +1,70 @@
+"""Candidates labelled by the edges that were hidden: what calibration learns from and is judged by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kgsync.admissible import Admissible, Rows
+from kgsync.calibrate import Floats, Labelled
+from kgsync.candidates import BEST, Scorer
+from kgsync.kge.models import KgeModel
+from kgsync.progress import Progress
+from kgsync.signatures import Edges, Mask
+from kgsync.snapshot import Snapshot
+
+ROWS = 400_000  # candidates in all, about; where there are more, queries without hidden answers are sampled
+
+
+def label_hidden(
+    model: KgeModel,
+    snapshot: Snapshot,
+    *,
+    known: Edges,
+    hidden: Edges,
+    aside: Edges,
+    step: str,
+    progress: Progress,
+) -> Labelled:
+    """Return the candidates that prediction makes when only `known` is known, labelled by `hidden`.
+
+    `aside` is kept out of the candidates: true or judged edges that are neither known nor hidden.
+    """
+    admissible = Admissible(snapshot, known, np.concatenate([aside, snapshot.rejected]))
+    scorer = Scorer(model, admissible)
+    random = np.random.default_rng(0)
+    limit = max(50, ROWS // (2 * BEST * len(snapshot.relations)))
+    parts: list[tuple[Floats, Mask, Floats]] = []
+    relations: list[int] = []
+    for relation in range(len(snapshot.relations)):
+        progress(step, relation, len(snapshot.relations))
+        edges = hidden[hidden[:, 1] == relation].astype(np.int64)
+        heads, tails = admissible.ends(relation)
+        asked_heads, head_weights = _sample(heads, edges[:, 0], limit, admissible.n_entities, random)
+        asked_tails, tail_weights = _sample(tails, edges[:, 2], limit, admissible.n_entities, random)
+        found = scorer.candidates(relation, asked_heads, asked_tails)
+        n = admissible.n_entities
+        true = np.isin(found.heads * n + found.tails, edges[:, 0] * n + edges[:, 2])
+        weights = np.where(found.from_head, head_weights[found.heads], tail_weights[found.tails])
+        parts.append((found.features, true, weights))
+        relations += [relation] * len(found)
+    progress(step, len(snapshot.relations), len(snapshot.relations))
+    rows, true, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Labelled(
+        features=rows,
+        relations=np.array(relations, dtype=np.int64),
+        true=true,
+        weights=weights,
+        hidden=len(hidden),
+        known=len(known),
+    )
+
+
+def _sample(ends: Rows, certain: Rows, limit: int, n_entities: int, random: np.random.Generator) -> tuple[Rows, Floats]:
+    """Return the ends to ask, and for every entity how many ends it stands for (0 if it is not asked)."""
+    weights = np.zeros(n_entities)
+    certain = np.intersect1d(ends, certain)
+    others = np.setdiff1d(ends, certain)
+    chosen = random.choice(others, limit, replace=False) if len(others) > limit else others
+    weights[chosen] = len(others) / max(len(chosen), 1)
+    weights[certain] = 1.0
+    return np.flatnonzero(weights), weights

@@ -1,0 +1,119 @@
+"""Where a training is, in memory and on disk: continuing from the file gives the bits of never stopping."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from kgsync.errors import DataError
+from kgsync.kge import artefact
+from kgsync.kge.config import TrainConfig
+from kgsync.kge.models import KgeModel
+from kgsync.kge.optimizer import Adagrad
+
+FILE = "training.safetensors"
+WHEN_TO_STOP = {"epochs", "steps", "time_budget", "threads"}  # may differ between the parts of one training
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the distinct queries."""
+
+    epoch: int  # counted from 1
+    seconds: float  # of training, without the evaluation
+    loss: float  # mean per triple and direction
+    valid_mrr: float | None  # filtered, both sides; None where it was not measured
+
+
+@dataclass
+class Counters:
+    """Everything about a training that is not a tensor."""
+
+    epoch: int = 0
+    steps: int = 0
+    seconds: float = 0.0  # of training and evaluation, over all parts
+    best_mrr: float = -math.inf
+    best_epoch: int = 0
+    misses: int = 0  # evaluations since the best
+    history: list[Epoch] = field(default_factory=list)
+
+
+class State:
+    """A training between two epochs."""
+
+    def __init__(self, model: KgeModel, config: TrainConfig) -> None:
+        self.model = model
+        self.entities = Adagrad(model.entities.data, config.learning_rate)
+        self.relations = Adagrad(model.relations.data, config.learning_rate)
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.best: dict[str, Tensor] = {}  # a copy of the embeddings at `best_epoch`
+        self.counters = Counters()
+
+    def keep_best(self) -> None:
+        """Remember the embeddings as they are now."""
+        self.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+
+    def restore_best(self) -> None:
+        """Give the model the embeddings of the best epoch back."""
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+    def save(self, folder: Path, fingerprint: str) -> None:
+        """Write the state to `folder`, replacing an earlier one, all or nothing."""
+        tensors = {
+            **self.model.state_dict(),
+            "entity_sums": self.entities.sums,
+            "relation_sums": self.relations.sums,
+            "generator": self.generator.get_state(),
+            **{f"best_{name}": tensor for name, tensor in self.best.items()},
+        }
+        counters = asdict(self.counters) | {"best_mrr": self.counters.best_mrr if self.best else None}
+        artefact.write(folder / FILE, tensors, {"fingerprint": fingerprint, "counters": counters})
+
+    def load(self, folder: Path, fingerprint: str) -> None:
+        """Continue from the state in `folder`; where there is none, stay as new.
+
+        Raises:
+            DataError: the file is damaged, or belongs to another graph or configuration.
+        """
+        path = folder / FILE
+        if not path.exists():
+            return
+        tensors, header = artefact.read(path)
+        if header.get("fingerprint") != fingerprint:
+            raise DataError(f"{path} belongs to another graph or configuration", fix=f"delete {folder}")
+        self.model.load_state_dict({name: tensors[name] for name in self.model.state_dict()})
+        self.entities.sums.copy_(tensors["entity_sums"])
+        self.relations.sums.copy_(tensors["relation_sums"])
+        self.generator.set_state(tensors["generator"])
+        self.best = {name.removeprefix("best_"): tensor for name, tensor in tensors.items() if name.startswith("best_")}
+        counters: dict[str, Any] = header["counters"]
+        if counters["best_mrr"] is None:
+            counters["best_mrr"] = -math.inf
+        counters["history"] = [Epoch(**epoch) for epoch in counters["history"]]
+        self.counters = Counters(**counters)
+
+    @staticmethod
+    def delete(folder: Path) -> None:
+        """Remove the state from `folder`, and the folder if nothing else is in it."""
+        (folder / FILE).unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def fingerprint(config: TrainConfig, *arrays: np.ndarray[Any, Any]) -> str:
+    """Return a hash of everything that decides the course of a training, but not how long it goes on."""
+    settings = {f.name: getattr(config, f.name) for f in fields(config) if f.name not in WHEN_TO_STOP}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for array in arrays:
+        digest.update(f"{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,74 @@
+"""What the automatic settings of `TrainConfig` mean for one graph on this machine, and which are possible."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from kgsync.errors import ConfigError
+from kgsync.kge.config import TrainConfig
+from kgsync.kge.models import MODELS
+
+RANKS = 100, 400  # the smaller a graph, the more room per entity helps, and the less it costs
+ENTITY_FLOATS = 400_000  # rank x entities that is aimed at between the two
+BATCHES = 50, 500
+STEPS_PER_EPOCH = 20  # small graphs need small batches to learn in time
+ALL_ENTITIES = {"transe-l1": 2_000}  # up to which all entities compete: its gradient is no matrix product
+ALL_ENTITIES_ELSE = 50_000
+NEGATIVES = 4_096
+BF16_UNITS = {"avx512_bf16", "amx_bf16"}  # processors without them emulate, far slower than float32
+
+
+def resolve(config: TrainConfig, n_entities: int, n_queries: int) -> TrainConfig:
+    """Return `config` with its automatic settings filled in; once filled in, nothing changes any more.
+
+    Raises:
+        ConfigError: a setting is out of range.
+    """
+    check(config)
+    rank = min(max(ENTITY_FLOATS // n_entities, RANKS[0]), RANKS[1])
+    batch = min(max(n_queries // STEPS_PER_EPOCH, BATCHES[0]), BATCHES[1])
+    sampled = n_entities > ALL_ENTITIES.get(config.model, ALL_ENTITIES_ELSE)
+    # Decided by what the processor has, not by timing it: the same machine must always give the same bytes.
+    precise = config.precision == "f32" or not MODELS[config.model].bf16_safe
+    bf16 = not precise and (config.precision == "bf16" or _has_bf16())
+    return replace(
+        config,
+        rank=config.rank or rank,
+        batch=config.batch or batch,
+        negatives=config.negatives or (NEGATIVES if sampled else 0),
+        precision="bf16" if bf16 else "f32",
+    )
+
+
+def check(config: TrainConfig) -> None:
+    """Raise `ConfigError` naming the first setting that is out of range."""
+    rules = [
+        ("model", config.model in MODELS, f"one of {', '.join(MODELS)}"),
+        ("rank", config.rank >= 0, "at least 1, or 0 for automatic"),
+        ("epochs", config.epochs >= 1, "at least 1"),
+        ("steps", config.steps >= 0, "at least 1, or 0 for no limit"),
+        ("batch", config.batch >= 0, "at least 1, or 0 for automatic"),
+        ("negatives", config.negatives >= 0, "at least 1, or 0 for automatic"),
+        ("learning_rate", 0 < config.learning_rate < math.inf, "more than 0"),
+        ("n3", 0 <= config.n3 < math.inf, "at least 0"),
+        ("relation_weight", 0 <= config.relation_weight < math.inf, "at least 0"),
+        ("patience", config.patience >= 1, "at least 1"),
+        ("eval_every", config.eval_every >= 1, "at least 1"),
+        ("time_budget", 0 <= config.time_budget < math.inf, "seconds, or 0 for no limit"),
+        ("precision", config.precision in ("auto", "bf16", "f32"), "auto, bf16 or f32"),
+        ("threads", config.threads >= 0, "at least 1, or 0 for automatic"),
+    ]
+    for name, holds, expected in rules:
+        if not holds:
+            raise ConfigError(f"train.{name} is {getattr(config, name)}", fix=f"make it {expected}")
+
+
+def _has_bf16() -> bool:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
+    return not BF16_UNITS.isdisjoint(flags.split())

@@ -1,0 +1,91 @@
+"""What one training step minimises, and its gradients.
+
+Per triple: cross-entropy over entities (`loss`), w_rel times cross-entropy over relations (ComplEx-N3-RP,
+Chen et al. 2021, arXiv:2110.02834), and N3 on the three embeddings (Lacroix et al. 2018, arXiv:1806.07297).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from kgsync.kge.loss import softmax_loss
+from kgsync.kge.models import KgeModel
+
+TRIPLES = 8192  # triples whose embeddings are looked up at a time, so that a hub cannot fill the memory
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Distinct queries with all their answers; entities are rows of the table that goes with the batch."""
+
+    anchors: Tensor  # [B]
+    relations: Tensor  # [B]
+    rows: Tensor  # [T], sorted: the query of each triple
+    answers: Tensor  # [T]
+    log_weight: Tensor | None = None  # [C]: see `softmax_loss`
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each part of the objective counts, and how precisely products are made."""
+
+    n3: float
+    relation: float
+    dtype: torch.dtype
+
+
+def gradients(model: KgeModel, table: Tensor, batch: Batch, weights: Weights) -> tuple[float, Tensor, Tensor]:
+    """Return the summed loss of the batch and its gradients for `table` [C, d] and for the relations [2R, d].
+
+    `table` holds the embeddings of the competing entities: all, or a sample that contains the batch's own.
+    """
+    relations = model.relations.detach().requires_grad_()
+    anchors = table[batch.anchors].requires_grad_()
+    with torch.enable_grad():
+        queries = model.compose(anchors, relations.index_select(0, batch.relations))
+    loss, for_queries, for_table = softmax_loss(
+        model,
+        queries.detach(),
+        table,
+        batch.rows,
+        batch.answers,
+        log_weight=batch.log_weight,
+        dtype=weights.dtype,
+    )
+    torch.autograd.backward([queries], [for_queries])
+    if weights.n3 or weights.relation:
+        for rows, answers in zip(_parts(batch.rows), _parts(batch.answers), strict=True):
+            tails = table[answers].requires_grad_()
+            with torch.enable_grad():
+                asked = batch.relations[rows]
+                part = _side_terms(model, anchors.index_select(0, rows), relations, asked, tails, weights)
+            part.backward()  # type: ignore[no-untyped-call]
+            loss += float(part.detach())
+            for_table.index_add_(0, answers, _grad(tails))
+    for_table.index_add_(0, batch.anchors, _grad(anchors))
+    return loss, for_table, _grad(relations)
+
+
+def _side_terms(
+    model: KgeModel, heads: Tensor, relations: Tensor, asked: Tensor, tails: Tensor, weights: Weights
+) -> Tensor:
+    total = torch.zeros(())
+    if weights.n3:
+        norms = model.cubes(heads) + model.cubes(relations.index_select(0, asked)) + model.cubes(tails)
+        total = total + weights.n3 * norms
+    if weights.relation:
+        scores = model.similarity(relations, model.relate(heads, tails)).T  # [T, 2R]
+        total = total + weights.relation * cross_entropy(scores, asked, reduction="sum")
+    return total
+
+
+def _parts(ids: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(ids, TRIPLES)
+
+
+def _grad(leaf: Tensor) -> Tensor:
+    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad

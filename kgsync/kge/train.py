@@ -1,0 +1,229 @@
+"""Training: mini-batches of distinct queries, Adagrad, early stopping on filtered MRR, resumable.
+
+Reads integer triples; promises the embeddings of the best evaluated epoch, the same bytes for the same seed
+on the same processor and number of threads.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kgsync.errors import DataError
+from kgsync.kge.checkpoint import Epoch, State, fingerprint
+from kgsync.kge.config import TrainConfig
+from kgsync.kge.defaults import resolve
+from kgsync.kge.evaluate import evaluate
+from kgsync.kge.known import KnownAnswers, check_triples
+from kgsync.kge.models import KgeModel, as_tensor, create
+from kgsync.kge.negatives import SharedNegatives
+from kgsync.kge.objective import Batch, Weights, gradients
+from kgsync.progress import Progress, silent
+
+__all__ = ["Epoch", "TrainConfig", "Trained", "train"]
+
+CHECKPOINT_SECONDS = 30.0  # between two saves
+REPORT_SECONDS = 0.25  # between two reports of progress
+VALID_LIMIT = 5_000  # triples that early stopping looks at
+WORTH_THREADS = 1 << 18  # floats of entity embeddings; with fewer, threads wait more than they work
+BLIND_EPOCHS = 20  # without validation triples: enough to fit, too few to overfit badly
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and how it came about."""
+
+    model: KgeModel  # with the embeddings of `best_epoch`
+    config: TrainConfig  # with its automatic settings filled in
+    history: list[Epoch]
+    best_epoch: int
+    steps: int
+    seconds: float  # training and evaluation
+    stopped: str  # why training ended, in words
+
+
+def train(
+    train: np.ndarray[Any, Any],
+    valid: np.ndarray[Any, Any],
+    n_entities: int,
+    n_relations: int,
+    config: TrainConfig,
+    *,
+    also_true: np.ndarray[Any, Any] | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress = silent,
+) -> Trained:
+    """Return the model that `config` describes, trained on `train` [n, 3] and stopped by `valid` [m, 3].
+
+    `also_true` are triples hidden for other purposes: they do not compete with those of `valid`, as in published
+    results, and nothing is learned from them. Without `valid` it trains a fixed number of epochs and says so in
+    `stopped`. With a `checkpoint` folder an interrupted training continues where the last save left it; the
+    folder is removed at the end.
+
+    Raises:
+        ConfigError: a setting is out of range.
+        DataError: there are no triples, ids are out of range, or the loss is not finite any more.
+    """
+    known = KnownAnswers(train, n_entities, n_relations)
+    check_triples(valid, n_entities, n_relations)
+    true = KnownAnswers(_joined(train, valid, also_true), n_entities, n_relations)
+    if len(known) == 0:
+        raise DataError("there are no triples to train on", fix="pull a larger subgraph")
+    config = resolve(config, n_entities, len(known))
+    model = create(config.model, n_entities, n_relations, config.rank, config.seed)
+    state = State(model, config)
+    mark = fingerprint(config, train, _joined(valid, also_true))
+    if checkpoint is not None:
+        state.load(checkpoint, mark)
+    with _threads(config, model):
+        stopped = _Training(state, known, true, valid, config, progress).run(checkpoint, mark)
+    state.restore_best()
+    if checkpoint is not None:
+        State.delete(checkpoint)
+    counters = state.counters
+    return Trained(
+        model=model,
+        config=config,
+        history=counters.history,
+        best_epoch=counters.best_epoch,
+        steps=counters.steps,
+        seconds=counters.seconds,
+        stopped=stopped,
+    )
+
+
+class _Training:
+    """The loop, and what stays the same during it."""
+
+    def __init__(
+        self,
+        state: State,
+        known: KnownAnswers,
+        true: KnownAnswers,
+        valid: np.ndarray[Any, Any],
+        config: TrainConfig,
+        progress: Progress,
+    ) -> None:
+        self.state = state
+        self.model = state.model
+        self.known = known
+        self.config = config
+        self.epochs = config.epochs if len(valid) else min(config.epochs, BLIND_EPOCHS)
+        self.progress = progress
+        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+        self.weights = Weights(config.n3, config.relation_weight, dtype)
+        sampled = 0 < config.negatives < known.n_entities
+        self.negatives = SharedNegatives(known, config.negatives) if sampled else None
+        chosen = np.random.default_rng(config.seed).permutation(len(valid))[:VALID_LIMIT]
+        self.valid = valid[np.sort(chosen)]
+        self.true = true
+        self.began = time.monotonic() - state.counters.seconds
+        self.reported = 0.0
+
+    def run(self, checkpoint: Path | None, mark: str) -> str:
+        """Train until something ends it, and return what did."""
+        counters, saved = self.state.counters, time.monotonic()
+        while not (stopped := self._reason_to_stop()):
+            seconds, loss = self._epoch()
+            due = counters.epoch % self.config.eval_every == 0 or bool(self._reason_to_stop())
+            mrr = self._evaluate() if due else None
+            counters.history.append(Epoch(counters.epoch, seconds, loss, mrr))
+            counters.seconds = time.monotonic() - self.began
+            if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
+                self.state.save(checkpoint, mark)
+                saved = time.monotonic()
+        return stopped
+
+    def _reason_to_stop(self) -> str:
+        counters, config = self.state.counters, self.config
+        if config.steps and counters.steps >= config.steps:
+            return f"the {config.steps} steps asked for are done"
+        if config.time_budget and time.monotonic() - self.began >= config.time_budget:
+            return f"the time budget of {config.time_budget:g} s is spent"
+        if counters.misses >= config.patience:
+            return f"no better valid MRR in {counters.misses} evaluations"
+        if counters.epoch >= self.epochs:
+            note = "" if len(self.valid) else " without validation triples, so without early stopping"
+            return f"{counters.epoch} epochs are done{note}"
+        return ""
+
+    def _epoch(self) -> tuple[float, float]:
+        """Train on every distinct query once, unless a limit comes first; return seconds and mean loss."""
+        counters, began = self.state.counters, time.monotonic()
+        counters.epoch += 1
+        order = torch.randperm(len(self.known), generator=self.state.generator)
+        batches = torch.split(order, self.config.batch)
+        loss, triples = 0.0, 0
+        for queries in batches:
+            batch_loss, batch_triples = self._step(queries.numpy())
+            loss, triples = loss + batch_loss, triples + batch_triples
+            counters.steps += 1
+            self._report(len(batches))
+            if self._reason_to_stop():
+                break
+        return time.monotonic() - began, loss / triples
+
+    def _step(self, queries: np.ndarray[Any, Any]) -> tuple[float, int]:
+        """Move the embeddings along the gradient of one batch; return its loss and number of triples."""
+        rows, answers = (as_tensor(ids) for ids in self.known.expand(queries))
+        anchors, relations = as_tensor(self.known.anchors[queries]), as_tensor(self.known.relations[queries])
+        table, ids, log_weight = self.model.entities.detach(), None, None
+        if self.negatives is not None:
+            own = torch.cat([anchors, answers])
+            ids, log_weight = self.negatives.draw(own, len(queries), self.state.generator)
+            table = table[ids]
+            anchors, answers = torch.searchsorted(ids, anchors), torch.searchsorted(ids, answers)
+        batch = Batch(anchors, relations, rows, answers, log_weight)
+        loss, for_entities, for_relations = gradients(self.model, table, batch, self.weights)
+        if not math.isfinite(loss):
+            raise DataError(
+                f"the loss is not finite in epoch {self.state.counters.epoch}"
+                f" with learning rate {self.config.learning_rate:g}",
+                fix="lower train.learning_rate",
+            )
+        self.state.entities.step(for_entities, ids)
+        self.state.relations.step(for_relations)
+        return loss, len(rows)
+
+    def _evaluate(self) -> float | None:
+        """Return the valid MRR after keeping the embeddings if they are the best so far."""
+        counters = self.state.counters
+        if len(self.valid) == 0:
+            counters.best_epoch = counters.epoch
+            return None
+        mrr = evaluate(self.model, self.valid, self.true).mrr
+        counters.misses += 1
+        if mrr > counters.best_mrr:
+            counters.best_mrr, counters.best_epoch, counters.misses = mrr, counters.epoch, 0
+            self.state.keep_best()
+        return mrr
+
+    def _report(self, steps_per_epoch: int) -> None:
+        now = time.monotonic()
+        if now - self.reported >= REPORT_SECONDS:
+            self.progress("training", self.state.counters.steps, self.epochs * steps_per_epoch)
+            self.reported = now
+
+
+def _joined(*parts: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
+    return np.concatenate([part for part in parts if part is not None])
+
+
+@contextmanager
+def _threads(config: TrainConfig, model: KgeModel) -> Iterator[None]:
+    """Compute with the configured number of threads, and set it back afterwards."""
+    before = torch.get_num_threads()
+    default = before if model.entities.numel() >= WORTH_THREADS else 1
+    torch.set_num_threads(config.threads or default)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,208 @@
+"""A model: what was learned from one snapshot, how good it is, and what its scores mean.
+
+The id is a hash of all of that. On disk: the embeddings, `model.json` and a manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import kgsync
+from kgsync import files
+from kgsync.calibrate import Calibrator
+from kgsync.config import SplitConfig
+from kgsync.errors import DataError
+from kgsync.identity import Entity
+from kgsync.kge import artefact
+from kgsync.kge.config import TrainConfig
+from kgsync.kge.models import KgeModel
+from kgsync.metrics import Metrics
+from kgsync.plan import Plan
+from kgsync.predict import predict
+from kgsync.progress import Progress, silent
+from kgsync.runs import Workspace
+from kgsync.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained embedding model with its calibration. Make one with `train` or `Model.load`."""
+
+    snapshot: Snapshot
+    kge: KgeModel
+    config: TrainConfig
+    split: SplitConfig
+    parts: Mapping[str, int]  # triples in train, select, calibrate and test
+    best_epoch: int
+    steps: int  # of training; with `TrainConfig.steps` it repeats exactly what a time budget cut short
+    metrics: Metrics
+    calibrator: Calibrator | None  # None: too few hidden edges to give scores a meaning
+    uncalibrated: str = ""  # why, where it is None
+    version: str = kgsync.__version__  # that trained it
+
+    kind = "kge"
+
+    @cached_property
+    def id(self) -> str:
+        """Return `kge-` and 12 hexadecimal digits of the hash of the content."""
+        digest = hashlib.sha256(json.dumps(self._content(), sort_keys=True, ensure_ascii=False).encode())
+        for name, tensor in sorted(self.kge.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(tensor.numpy(), dtype="<f4").tobytes())
+        return f"kge-{digest.hexdigest()[:12]}"
+
+    @cached_property
+    def recipe(self) -> str:
+        """Return what identifies the training, before it is done: see `recipe`."""
+        return recipe(self.snapshot, self.config, self.split, self.version)
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "snapshot": self.snapshot.id,
+            "kgsyncVersion": self.version,
+            "config": asdict(self.config),
+            "split": asdict(self.split),
+            "parts": dict(self.parts),
+            "bestEpoch": self.best_epoch,
+            "steps": self.steps,
+            "metrics": self.metrics.to_dict(),
+            "calibrator": self.calibrator.to_dict() if self.calibrator else None,
+            "uncalibrated": self.uncalibrated,
+        }
+
+    def calibrated(self) -> Calibrator:
+        """Return the calibrator.
+
+        Raises:
+            DataError: there is none, because too few edges could be hidden.
+        """
+        if self.calibrator is None:
+            raise DataError(self.uncalibrated)
+        return self.calibrator
+
+    def card(self) -> dict[str, str | int | float]:
+        """Return what the (:__KgsyncModel) node says about the model: plain values, the same for the same model."""
+        metrics, calibrator = self.metrics, self.calibrator
+        card: dict[str, str | int | float] = {
+            "id": self.id,
+            "kind": self.kind,
+            "knowledgeLevel": "prediction",
+            "agentType": "computational_model",
+            "kgsyncVersion": self.version,
+            "snapshotHash": self.snapshot.id,
+            "scoring": self.kge.name,
+            "rank": self.config.rank,
+            "seed": self.config.seed,
+            "epoch": self.best_epoch,
+            **{f"{part}Triples": count for part, count in self.parts.items()},
+            "mrr": round(metrics.mrr, 6),
+            "hitsAt1": round(metrics.hits_at_1, 6),
+            "hitsAt3": round(metrics.hits_at_3, 6),
+            "hitsAt10": round(metrics.hits_at_10, 6),
+        }
+        if calibrator is not None:
+            card |= {
+                "scoreBasis": "hidden-edges",
+                "baseRate": round(calibrator.base_rate, 9),
+                "baseRateBasis": "assumed",
+                "missingShare": round(calibrator.missing_share, 6),
+            }
+        if metrics.reliability is not None:
+            card |= {
+                "calibrationError": round(metrics.reliability.ece, 6),
+                "calibrationErrorByChance": round(metrics.reliability.ece_floor, 6),
+            }
+        return card
+
+    def predict(
+        self,
+        *,
+        relations: Sequence[str] | None = None,
+        heads: Sequence[str | Entity] | None = None,
+        tails: Sequence[str | Entity] | None = None,
+        top_k: int = 100,
+        min_score: float = 0.1,
+        per_entity: int = 10,
+        progress: Progress = silent,
+    ) -> Plan:
+        """Return the plan of the most probable missing edges; see `kgsync.predict.predict`."""
+        return predict(
+            self,
+            relations=relations,
+            heads=heads,
+            tails=tails,
+            top_k=top_k,
+            min_score=min_score,
+            per_entity=per_entity,
+            progress=progress,
+        )
+
+    def save(self, folder: Path) -> Path:
+        """Write the model to `folder / id` (kept if it is there) and return that path."""
+        path = folder / self.id
+        if (path / "manifest.json").is_file():
+            return path
+        with files.whole_folder(path) as new:
+            artefact.save(self.kge, new / "model.safetensors", {"id": self.id})
+            files.write_json(new / "model.json", {"id": self.id, **self._content()})
+            files.write_manifest(
+                new,
+                "model",
+                {"id": self.id, "modelKind": self.kind, "snapshot": self.snapshot.id, "recipe": self.recipe},
+            )
+        return path
+
+    @classmethod
+    def load(cls, path: Path, snapshot: Snapshot) -> Model:
+        """Return the model in the folder `path`, which was trained on `snapshot`.
+
+        Raises:
+            NotFoundError: there is none.
+            DataError: it is damaged, or was trained on another snapshot.
+        """
+        manifest = files.read_manifest(path, "model")
+        if manifest["snapshot"] != snapshot.id:
+            raise DataError(
+                f"model {manifest['id']} was trained on snapshot {manifest['snapshot']}, not on {snapshot.id}",
+                fix="load it with that snapshot, or run `kgsync train`",
+            )
+        content = files.read_json(path / "model.json")
+        kge, _ = artefact.load(path / "model.safetensors")
+        model = cls(
+            snapshot=snapshot,
+            kge=kge,
+            config=TrainConfig(**content["config"]),
+            split=SplitConfig(**content["split"]),
+            parts=content["parts"],
+            best_epoch=content["bestEpoch"],
+            steps=content["steps"],
+            metrics=Metrics.from_dict(content["metrics"]),
+            calibrator=Calibrator.from_dict(content["calibrator"]) if content["calibrator"] else None,
+            uncalibrated=content["uncalibrated"],
+            version=content["kgsyncVersion"],
+        )
+        if model.id != manifest["id"]:
+            raise DataError(f"{path} does not hold what its id says", fix="delete it and run `kgsync train` again")
+        return model
+
+    @classmethod
+    def find(cls, path: Path, workspace: Workspace) -> Model:
+        """Return the model in the folder `path` together with its snapshot, from the workspace."""
+        manifest = files.read_manifest(path, "model")
+        return cls.load(path, Snapshot.load(workspace.snapshot(manifest["snapshot"])))
+
+
+def recipe(snapshot: Snapshot, config: TrainConfig, split: SplitConfig, version: str = kgsync.__version__) -> str:
+    """Return 16 hexadecimal digits that two trainings share if one need not be done after the other."""
+    settings = asdict(config)
+    del settings["threads"]  # changes the last digits of the embeddings at most
+    text = json.dumps([snapshot.id, settings, asdict(split), version], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,128 @@
+"""How far scores can be trusted: predicted probabilities against edges that nothing has seen.
+
+Reads labelled candidates of the test fold. Judged are the best candidates, those that would be proposed:
+over all candidates, nearly all of them hopeless, any score close to zero would look calibrated.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from kgsync.calibrate import Calibrator, Floats, Labelled
+
+PROPOSED = 0.1  # least score of a candidate that is judged
+FEWEST_JUDGED = 200  # where fewer reach that score, the best so many are judged
+BINS = 10
+DRAWS = 200
+TOP = (10, 100, 1000)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Candidates of similar score."""
+
+    candidates: float  # how many (some stand for several where queries were sampled)
+    score: float  # mean
+    true: float  # share that were hidden edges
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The judgement. All of it holds at the base rate of the test fold, to which the scores are shifted."""
+
+    candidates: float
+    hidden: int  # hidden edges in all
+    recall: float  # share of them among the candidates
+    base_rate: float  # share of hidden edges among the candidates
+    judged: float  # candidates that would be proposed
+    mean_score: float  # of the judged
+    precision: float  # share of the judged that were hidden edges
+    ece: float  # expected calibration error of the judged, `BINS` bins of equal size
+    ece_floor: float  # what perfect scores would show in the same bins, by chance, on average
+    brier: float
+    brier_constant: float  # of a score that always says `precision`
+    auc: float  # over all candidates
+    top: tuple[Bin, ...]  # the best 10, 100, 1,000 candidates
+    bins: tuple[Bin, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Reliability:
+        """Return the judgement that `to_dict` described."""
+        bins = {name: tuple(Bin(**entry) for entry in values[name]) for name in ("top", "bins")}
+        return cls(**{**values, **bins})
+
+
+def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
+    """Return how the scores of `calibrator` fare on labelled candidates, or None if none of them is true or false."""
+    weights, true = data.weights, data.true.astype(float)
+    if len(true) == 0 or true.min() == true.max():
+        return None
+    shift = math.log(max(data.missing_share, 1e-12) / max(calibrator.missing_share, 1e-12))
+    score, _ = calibrator.scores(data.relations, data.features, shift=shift)
+    order = np.argsort(-score, kind="stable")
+    score, true, weights = score[order], true[order], weights[order]
+    judged = max(int(np.count_nonzero(score >= PROPOSED)), min(FEWEST_JUDGED, len(score)))
+    best = slice(0, judged)
+    parts = _parts(weights[best])
+    precision = _mean(true[best], weights[best])
+    return Reliability(
+        candidates=float(weights.sum()),
+        hidden=data.hidden,
+        recall=float(true.sum()) / max(data.hidden, 1),
+        base_rate=data.base_rate,
+        judged=float(weights[best].sum()),
+        mean_score=_mean(score[best], weights[best]),
+        precision=precision,
+        ece=_error(score[best], true[best], weights[best], parts),
+        ece_floor=_floor(score[best], weights[best], parts),
+        brier=_mean((score[best] - true[best]) ** 2, weights[best]),
+        brier_constant=precision * (1.0 - precision),
+        auc=_auc(score, true, weights),
+        top=tuple(_bin(score, true, weights, slice(0, n)) for n in TOP if n <= len(score)),
+        bins=tuple(_bin(score[best], true[best], weights[best], part) for part in parts),
+    )
+
+
+def _parts(weights: Floats) -> list[slice]:
+    """Return slices of about equal weight."""
+    edges = np.searchsorted(np.cumsum(weights), np.linspace(0, weights.sum(), BINS + 1)[1:-1])
+    bounds = np.unique([0, *edges, len(weights)])
+    return [slice(low, high) for low, high in pairwise(bounds.tolist())]
+
+
+def _bin(score: Floats, true: Floats, weights: Floats, part: slice) -> Bin:
+    own = weights[part]
+    return Bin(float(own.sum()), _mean(score[part], own), _mean(true[part], own))
+
+
+def _error(score: Floats, true: Floats, weights: Floats, parts: list[slice]) -> float:
+    gaps = [abs(float(weights[part] @ (score[part] - true[part]))) for part in parts]
+    return sum(gaps) / float(weights.sum())
+
+
+def _floor(score: Floats, weights: Floats, parts: list[slice]) -> float:
+    random = np.random.default_rng(0)
+    draws = [_error(score, (random.random(len(score)) < score).astype(float), weights, parts) for _ in range(DRAWS)]
+    return float(np.mean(draws))
+
+
+def _auc(score: Floats, true: Floats, weights: Floats) -> float:
+    """Return the chance that a true candidate scores higher than a false one; a tie counts half."""
+    _, group = np.unique(score, return_inverse=True)  # ascending
+    positive, negative = np.bincount(group, weights * true), np.bincount(group, weights * (1.0 - true))
+    below = np.cumsum(negative) - negative
+    return float(positive @ (below + 0.5 * negative) / (positive.sum() * negative.sum()))
+
+
+def _mean(values: Floats, weights: Floats) -> float:
+    return float(weights @ values / weights.sum())

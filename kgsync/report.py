@@ -1,0 +1,144 @@
+"""What a sync found, as text that a person reads: Markdown in the run's folder, and rows for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from kgsync.graph.write import WriteReport
+from kgsync.model import Model
+from kgsync.plan import Plan, PlannedEdge
+from kgsync.snapshot import Snapshot
+from kgsync.validate import ValidationReport
+
+METRIC_HEADER = ("relation", "test edges", "MRR", "Hits@1", "Hits@3", "Hits@10")
+EDGE_HEADER = ("score", "at least", "from", "relation", "to")
+
+
+def metric_rows(model: Model, most: int = 20) -> list[tuple[object, ...]]:
+    """Return the metrics on hidden edges: all relations together, then the most frequent ones."""
+    metrics = model.metrics
+    rows: list[tuple[object, ...]] = [
+        ("all", metrics.test_triples, metrics.mrr, metrics.hits_at_1, metrics.hits_at_3, metrics.hits_at_10)
+    ]
+    for relation in metrics.relations:
+        if relation.mrr is not None and len(rows) <= most:
+            hits = (relation.hits_at_1, relation.hits_at_3, relation.hits_at_10)
+            rows.append((relation.relation, relation.test_triples, relation.mrr, *hits))
+    return rows
+
+
+def edge_rows(edges: Iterable[PlannedEdge]) -> list[tuple[object, ...]]:
+    """Return edges with their score and its lower bound."""
+    return [(e.score, e.score_low, _end(e.head_name, e.head), e.relation, _end(e.tail_name, e.tail)) for e in edges]
+
+
+def pulled(snapshot: Snapshot) -> list[str]:
+    """Return what was pulled, and what a person should know about how."""
+    origin = snapshot.origin
+    lines = [
+        f"Snapshot {snapshot.id}: {snapshot.entities.num_rows:,} entities, {len(snapshot.triples):,} triples of"
+        f" {len(snapshot.relations)} relations, {len(snapshot.rejected):,} rejected edges."
+    ]
+    for label, count in origin.get("withoutKey", {}).items():
+        lines.append(f"{count:,} {label} nodes have no key and were left out.")
+    drift = origin.get("drift", {})
+    if drift.get("changed"):
+        changes = ", ".join(f"{relation} {a:,} → {b:,}" for relation, (a, b) in drift["counts"].items())
+        lines.append(f"The graph changed while it was pulled ({changes or 'its counts are the same'}).")
+    return lines
+
+
+def learned(model: Model) -> list[str]:
+    """Return what was learned, and what its scores mean."""
+    metrics, calibrator = model.metrics, model.calibrator
+    lines = [
+        f"Model {model.id}: {model.kge.name}, rank {model.config.rank}, best after epoch {model.best_epoch};"
+        f" MRR {metrics.mrr:.3f}, Hits@10 {metrics.hits_at_10:.3f} on {metrics.test_triples:,} hidden edges."
+    ]
+    if calibrator is not None:
+        lines.append(base_rate(model.card()))
+    if metrics.reliability is not None:
+        lines.append(
+            f"On hidden edges the scores were off by {metrics.reliability.ece:.3f} on average"
+            f" ({metrics.reliability.ece_floor:.3f} would be chance)."
+        )
+    return lines
+
+
+def base_rate(card: dict[str, str | int | float]) -> str:
+    """Return the sentence that goes with every score."""
+    return (
+        f"A score is the probability that the edge is true, at an assumed base rate of {card['baseRate']:.2%}"
+        f" among the candidates (as if {card['missingShare']:.1%} as many edges were missing as are known)."
+    )
+
+
+def planned(plan: Plan) -> list[str]:
+    """Return what was predicted."""
+    return [f"Plan {plan.id}: {len(plan):,} edges, {sum(e.score for e in plan.edges):,.0f} of them true by the scores."]
+
+
+def written(report: WriteReport) -> list[str]:
+    """Return what was written, or would be."""
+    verb = "Written" if report.committed else "Not written; it would be"
+    counts = {
+        "created": report.created,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "expired": report.expired,
+        "unmatched": report.unmatched,
+        "in conflict": report.conflict,
+        "already true": report.already_true,
+        "reviewed before": report.reviewed,
+    }
+    shown = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name == "created")
+    return [f"{verb}: {shown}."]
+
+
+def validated(report: ValidationReport | None) -> list[str]:
+    """Return what the checks found."""
+    if report is None:
+        return []
+    found = "; ".join(f"{check.name} ({check.severity}): {check.count:,}" for check in report.failing())
+    return [
+        f"{len(report.checks)} checks: {found or 'no findings'}."
+        f" {report.quarantined:,} edges quarantined, {report.released:,} released."
+    ]
+
+
+def summary(
+    snapshot: Snapshot, model: Model, plan: Plan, write: WriteReport, validation: ValidationReport | None
+) -> str:
+    """Return the whole report of a run as Markdown."""
+    parts = [
+        "# What kgsync found",
+        *pulled(snapshot),
+        *learned(model),
+        *planned(plan),
+        *written(write),
+        *validated(validation),
+        "## The best proposals (status proposed until a person decides)",
+        markdown(EDGE_HEADER, edge_rows(plan.best(20))),
+        "## The most doubtful",
+        markdown(EDGE_HEADER, edge_rows(plan.doubtful(10))),
+        "## Quality on hidden edges, by relation",
+        markdown(METRIC_HEADER, metric_rows(model, 50)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a Markdown table; text from the graph cannot break out of its cell."""
+    lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return printable.translate({ord(c): f"\\{c}" for c in "\\|`*_[]<>"})
+
+
+def _end(name: str, entity: object) -> str:
+    return name or str(entity)

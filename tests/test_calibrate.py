@@ -1,0 +1,201 @@
+"""Scores are probabilities: they follow the evidence, and on edges that nothing has seen they come true."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from example_graphs import benchmark, made_up_model, trained
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kgsync import hidden
+from kgsync.admissible import Admissible
+from kgsync.calibrate import Calibrator, Labelled, features, fit
+from kgsync.candidates import Scorer
+from kgsync.errors import DataError
+from kgsync.hidden import label_hidden
+from kgsync.progress import silent
+from kgsync.reliability import judge
+from kgsync.split import Split, split_triples
+
+TRUTH = np.array([-1.0, 0.8, 0.6, 0.3, -0.2])
+
+
+def simulated(seed: int, rows: int = 20_000, relations: int = 8, spread: float = 0.7) -> tuple[Labelled, np.ndarray]:
+    """Return labelled candidates that follow the calibrator's own model, with their true probabilities."""
+    random = np.random.default_rng(seed)
+    evidence = -random.exponential(2.5, (rows, 2))
+    x = features(evidence[:, 0], evidence[:, 1], random.integers(0, 20, rows), random.integers(0, 20, rows))
+    relation = random.integers(0, relations, rows)
+    logit = x @ TRUTH + random.normal(0, spread, relations)[relation]
+    probability = 1 / (1 + np.exp(-logit))
+    true = random.random(rows) < probability
+    return Labelled(x, relation, true, np.ones(rows), hidden=int(true.sum()), known=rows), probability
+
+
+def split_of(name: str) -> Split:
+    snapshot = benchmark(name)
+    return split_triples(snapshot.triples, [str(e) for e in snapshot.identities], valid=0.1, test=0.05, seed=0)
+
+
+def test_a_known_model_is_recovered() -> None:
+    data, probability = simulated(0, rows=50_000)
+    calibrator = fit(data, 8)
+    score, _ = calibrator.scores(data.relations, data.features)
+    assert np.abs(np.array(calibrator.weights) - TRUTH)[1:] == pytest.approx(0, abs=0.1)
+    assert np.abs(score - probability).mean() < 0.01
+    assert calibrator.base_rate == pytest.approx(data.true.mean())
+
+
+def test_the_lower_bound_holds_nineteen_times_in_twenty() -> None:
+    held = []
+    for seed in range(40):
+        data, probability = simulated(seed, rows=1_500)
+        _, low = fit(data, 8).scores(data.relations, data.features)
+        held.append((low[:50] <= probability[:50]).mean())
+    assert 0.90 <= np.mean(held) <= 0.99
+
+
+def test_the_bound_rises_towards_the_score_with_more_hidden_edges() -> None:
+    gaps = []
+    for rows in (500, 5_000, 50_000):
+        data, _ = simulated(1, rows=rows)
+        score, low = fit(data, 8).scores(data.relations, data.features)
+        gaps.append((score - low).mean())
+    assert gaps[0] > 2 * gaps[1] > 4 * gaps[2]
+
+
+def test_a_relation_with_few_hidden_edges_leans_on_the_others() -> None:
+    data, _ = simulated(2, relations=10)
+    rare = data.relations == 9
+    few = np.flatnonzero(rare)[:5]
+    kept = np.sort(np.concatenate([np.flatnonzero(~rare), few]))
+    true = data.true.copy()
+    true[few] = False
+    rows = {name: getattr(data, name)[kept] for name in ("features", "relations", "weights")}
+    calibrator = fit(replace(data, true=true[kept], **rows), 11)
+    others = np.std(calibrator.relations[:9])
+    assert -2 * others < calibrator.relations[9] < 0  # five misses are no proof
+    assert calibrator.relations[10] == 0  # never seen: the average
+    assert calibrator.variance[10] > calibrator.variance[9] > max(calibrator.variance[:9])
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0, 1))
+@settings(max_examples=25, deadline=None)
+def test_more_evidence_never_lowers_a_score(seed: int, share: float) -> None:
+    data, _ = simulated(seed, rows=300)
+    random = np.random.default_rng(seed)
+    upside_down = random.random(len(data.true)) < share
+    data = replace(data, true=np.where(upside_down, random.permutation(~data.true), data.true))
+    calibrator = fit(data, 8)
+    for feature in (1, 2):
+        more = data.features.copy()
+        more[:, feature] = np.minimum(more[:, feature] + 1.0, 0.0)
+        before, _ = calibrator.scores(data.relations, data.features)
+        after, _ = calibrator.scores(data.relations, more)
+        assert (after >= before).all()
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.floats(-1e300, 0), min_size=1, max_size=20), st.integers(0, 10**9))
+@settings(max_examples=50, deadline=None)
+def test_any_evidence_gives_a_probability_and_a_bound_not_above_it(seed: int, values: list[float], known: int) -> None:
+    data, _ = simulated(seed % 5, rows=300)
+    evidence, counts = np.array([*values, -np.inf]), np.full(len(values) + 1, known)
+    score, low = fit(data, 8).scores(seed % 8, features(evidence, evidence[::-1], counts, counts))
+    assert ((low >= 0) & (low <= score) & (score <= 1)).all()
+
+
+def test_fewer_than_ten_hidden_edges_are_refused_with_the_number_of_triples_needed() -> None:
+    data, _ = simulated(3, rows=2_000)
+    true = data.true & (np.cumsum(data.true) <= 9)
+    with pytest.raises(DataError, match=r"only 9 hidden edges .* at least 3,\d00 triples"):
+        fit(replace(data, true=true, hidden=9, known=1_900), 8)
+
+
+def test_ten_hidden_edges_give_cautious_scores() -> None:
+    data, _ = simulated(3, rows=2_000)
+    true = data.true & (np.cumsum(data.true) <= 10)
+    score, low = fit(replace(data, true=true), 8).scores(data.relations, data.features)
+    assert score.mean() == pytest.approx(true.mean(), rel=0.1)
+    assert np.median(low / score) < 0.5
+
+
+def test_labels_without_any_pattern_give_the_base_rate() -> None:
+    data, _ = simulated(4, rows=2_000)
+    true = np.random.default_rng(4).random(2_000) < 0.1
+    score, _ = fit(replace(data, true=true), 8).scores(data.relations, data.features)
+    assert score == pytest.approx(0.1, abs=0.06)
+
+
+def test_a_calibrator_survives_json() -> None:
+    data, _ = simulated(5, rows=500)
+    calibrator = fit(data, 8)
+    assert Calibrator.from_dict(json.loads(json.dumps(calibrator.to_dict()))) == calibrator
+
+
+def test_a_shift_changes_the_odds_by_its_factor() -> None:
+    data, _ = simulated(6, rows=500)
+    calibrator = fit(data, 8)
+    before, _ = calibrator.scores(data.relations, data.features)
+    after, _ = calibrator.scores(data.relations, data.features, shift=np.log(2))
+    assert after / (1 - after) == pytest.approx(2 * before / (1 - before))
+
+
+def test_the_test_fold_is_neither_true_nor_false() -> None:
+    snapshot, parts = benchmark("umls"), split_of("umls")
+    model = made_up_model(snapshot).kge
+    known = np.concatenate([parts.train, parts.select])
+    data = label_hidden(
+        model, snapshot, known=known, hidden=parts.calibrate, aside=parts.test, step="", progress=silent
+    )
+    scorer = Scorer(model, Admissible(snapshot, known, parts.test))
+    forbidden = {tuple(edge) for edge in np.concatenate([known, parts.test]).tolist()}
+    hidden_edges = {tuple(edge) for edge in parts.calibrate.tolist()}
+    rows = positives = 0
+    for relation in range(len(snapshot.relations)):
+        found = scorer.candidates(relation)
+        edges = {(h, relation, t) for h, t in zip(found.heads.tolist(), found.tails.tolist(), strict=True)}
+        assert len(edges) == len(found)
+        assert not edges & forbidden
+        rows, positives = rows + len(edges), positives + len(edges & hidden_edges)
+    assert (len(data.true), int(data.true.sum())) == (rows, positives)
+    assert positives > 100
+
+
+def test_a_sample_of_the_queries_stands_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot, parts = benchmark("umls"), split_of("umls")
+    parts_of = {"known": parts.train, "hidden": parts.calibrate, "aside": parts.test}
+    model = made_up_model(snapshot).kge
+    everything = label_hidden(model, snapshot, **parts_of, step="", progress=silent)
+    monkeypatch.setattr(hidden, "ROWS", 1)  # fifty queries per relation and direction
+    sample = label_hidden(model, snapshot, **parts_of, step="", progress=silent)
+    assert len(sample.true) < 0.8 * len(everything.true)
+    assert sample.true.sum() == everything.true.sum()
+    assert sample.weights[sample.true] == pytest.approx(1)
+    assert sample.weights.sum() == pytest.approx(everything.weights.sum(), rel=0.01)
+    mean = everything.features.mean(axis=0)
+    assert sample.weights @ sample.features / sample.weights.sum() == pytest.approx(mean, rel=0.02)
+
+
+def test_perfect_scores_are_judged_to_be_perfect_and_wrong_ones_are_not() -> None:
+    data, _ = simulated(7, rows=50_000)
+    calibrator = fit(data, 8)
+    honest = judge(calibrator, data)
+    boastful = judge(replace(calibrator, weights=(calibrator.weights[0] + 1.0, *calibrator.weights[1:])), data)
+    assert honest is not None
+    assert honest.ece < honest.ece_floor + 0.01
+    assert honest.brier < honest.brier_constant
+    assert boastful is not None
+    assert boastful.ece > 0.1
+
+
+def test_scores_come_true_on_edges_that_nothing_has_seen() -> None:
+    reliability = trained("codex-s").metrics.reliability
+    assert reliability is not None
+    assert reliability.judged >= 200
+    assert reliability.ece < reliability.ece_floor + 0.04
+    assert reliability.mean_score == pytest.approx(reliability.precision, abs=0.05)
+    assert reliability.auc > 0.9

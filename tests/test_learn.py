@@ -1,0 +1,101 @@
+"""Training refuses what cannot be learned from, repeats itself exactly, and does nothing twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from example_graphs import QUICK, benchmark, graph, trained
+
+from kgsync.config import SplitConfig
+from kgsync.errors import DataError
+from kgsync.identity import Entity
+from kgsync.learn import train
+from kgsync.snapshot import Snapshot
+
+TINY = replace(QUICK, rank=8, epochs=3)
+
+
+class Steps(set[str]):
+    """Collects the steps that were reported."""
+
+    def __call__(self, step: str, done: int, total: int | None) -> None:
+        self.add(step)
+
+
+def ring(size: int, relation: str = "NEXT") -> list[tuple[str, str, str]]:
+    """Return a ring with chords, in which every entity has several triples."""
+    return [(f"e{i}", relation, f"e{(i + step) % size}") for i in range(size) for step in (1, 2, 5)]
+
+
+@pytest.mark.parametrize(
+    ("triples", "complaint"),
+    [
+        ([("a", "R", "b")], "1 triples join two different entities"),
+        ([("a", "R", "b"), ("b", "R", "c")], "2 triples join two different entities"),
+        ([(f"e{i}", "R", f"e{i}") for i in range(50)], "50 more are self-loops"),
+        ([(f"e{i}", "R", f"f{i}") for i in range(50)], "none of the 50 triples can be hidden"),
+    ],
+    ids=["one triple", "two triples", "only self-loops", "no entity has two triples"],
+)
+def test_what_cannot_be_learned_from_is_refused_in_one_line(
+    triples: list[tuple[str, str, str]], complaint: str
+) -> None:
+    with pytest.raises(DataError, match=complaint) as caught:
+        train(graph(triples), config=TINY)
+    assert "\n" not in str(caught.value)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("entities", [0, 1])
+def test_a_graph_without_triples_is_refused(entities: int) -> None:
+    nodes = {Entity("Thing", "id", f"e{i}"): f"e{i}" for i in range(entities)}
+    with pytest.raises(DataError, match=f"has {entities} entities and no triples"):
+        train(Snapshot.from_names([], names=nodes), config=TINY)
+
+
+def test_a_small_graph_is_measured_but_refuses_to_predict() -> None:
+    model = train(graph(ring(60)), config=TINY)
+    assert model.metrics.test_triples > 0
+    assert model.calibrator is None
+    assert "baseRate" not in model.card()
+    with pytest.raises(DataError, match=r"too few to give scores a meaning; pull at least [\d,]+ triples"):
+        model.predict()
+
+
+def test_a_trained_model_is_taken_from_the_folder(tmp_path: Path) -> None:
+    first_steps, second_steps, other_steps = Steps(), Steps(), Steps()
+    snapshot = graph(ring(60))
+    first = train(snapshot, config=TINY, folder=tmp_path, progress=first_steps)
+    second = train(snapshot, config=replace(TINY, threads=2), folder=tmp_path, progress=second_steps)
+    other = train(snapshot, config=replace(TINY, seed=1), folder=tmp_path, progress=other_steps)
+    assert first.id == second.id != other.id
+    assert first_steps == other_steps != second_steps == set()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.id, other.id])
+
+
+def test_another_split_is_another_model(tmp_path: Path) -> None:
+    snapshot = graph(ring(60))
+    first = train(snapshot, config=TINY, folder=tmp_path)
+    second = train(snapshot, config=TINY, split=SplitConfig(valid=0.2, test=0.1), folder=tmp_path)
+    assert second.parts["train"] < first.parts["train"]
+    assert sum(second.parts.values()) == sum(first.parts.values()) == len(snapshot.triples)
+
+
+def test_the_same_snapshot_and_settings_give_the_same_model_and_the_same_plan() -> None:
+    first = trained("umls")
+    second = train(benchmark("umls"), config=QUICK)
+    assert first.id == second.id
+    assert first.card() == second.card()
+    assert first.predict().id == second.predict().id
+
+
+def test_metrics_are_those_of_a_model_that_learned() -> None:
+    metrics = trained("umls").metrics
+    assert metrics.mrr > 0.7
+    assert metrics.hits_at_1 <= metrics.hits_at_3 <= metrics.hits_at_10 <= 1
+    assert metrics.test_triples == sum(row.test_triples for row in metrics.relations)
+    assert [row.train_triples for row in metrics.relations] == sorted(
+        (row.train_triples for row in metrics.relations), reverse=True
+    )

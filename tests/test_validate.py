@@ -1,0 +1,349 @@
+"""Validation, on the real server: each fault is caught by its own check, and what happens to the edge then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import neo4j
+import pytest
+from predicted import LABELS, edge_id, make_clean_world, make_schema, make_world, predict, query
+
+from kgsync.cli import main
+from kgsync.errors import DataError, NotFoundError
+from kgsync.graph.connection import Connection
+from kgsync.graph.server import LocalServer
+from kgsync.validate import COLUMNS, ValidationReport, load_checks, validate
+
+CHECKS = {
+    "asymmetric": "warning",
+    "domain-range": "warning",
+    "duplicate-asserted": "error",
+    "duplicate-prediction": "error",
+    "functional": "warning",
+    "provenance": "error",
+    "score-range": "error",
+    "self-loop": "error",
+}
+OWN = "RETURN h, p, t, p.id AS id, p.relation AS path, p.score AS value, 'too sure' AS message"
+
+
+@pytest.fixture
+def connection(graph_db: neo4j.Driver) -> Connection:
+    return Connection.wrap(graph_db, "neo4j")
+
+
+def found(report: ValidationReport) -> dict[str, int]:
+    return {check.name: check.count for check in report.checks if check.count}
+
+
+def state(driver: neo4j.Driver) -> dict[str, tuple[str, list[str] | None]]:
+    rows = query(driver, "MATCH ()-[p:PREDICTED]->() RETURN p.id AS id, p.status AS status, p.reasons AS reasons")
+    return {row["id"]: (row["status"], row["reasons"]) for row in rows}
+
+
+@pytest.mark.newest
+def test_a_clean_graph_with_accepted_predictions_has_no_findings(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_clean_world(graph_db)
+    before = state(graph_db)
+    report = validate(connection)
+    assert {check.name: check.severity for check in report.checks} == CHECKS
+    assert found(report) == {}
+    assert (report.quarantined, report.released, report.failed) == (0, 0, False)
+    assert state(graph_db) == before
+
+
+Fault = Callable[[neo4j.Driver], object]
+FAULTS: list[tuple[str, str, Fault]] = [
+    ("self-loop", "a loop", lambda d: predict(d, "country7", "BORDERS", "country7")),
+    ("duplicate-asserted", "a known edge", lambda d: predict(d, "country1", "SPEAKS", "language1")),
+    ("duplicate-prediction", "proposed twice", lambda d: predict(d, "country5", "SPEAKS", "language9", id="other")),
+    ("score-range", "no score", lambda d: predict(d, "country8", "SPEAKS", "language20", score=None)),
+    ("score-range", "a NaN", lambda d: predict(d, "country8", "SPEAKS", "language20", score=float("nan"))),
+    ("score-range", "a NaN bound", lambda d: predict(d, "country8", "SPEAKS", "language20", scoreLow=float("nan"))),
+    ("score-range", "below 0", lambda d: predict(d, "country8", "SPEAKS", "language20", score=-0.1, scoreLow=-0.2)),
+    ("score-range", "above 1", lambda d: predict(d, "country8", "SPEAKS", "language20", score=1.1)),
+    ("score-range", "a high bound", lambda d: predict(d, "country8", "SPEAKS", "language20", scoreLow=0.95)),
+    ("score-range", "text", lambda d: predict(d, "country8", "SPEAKS", "language20", score="0.9")),
+    ("provenance", "no such run", lambda d: predict(d, "country8", "SPEAKS", "language30", runId="gone")),
+    ("provenance", "no such model", lambda d: predict(d, "country8", "SPEAKS", "language30", modelId="gone")),
+    ("provenance", "no run at all", lambda d: predict(d, "country8", "SPEAKS", "language30", runId=None)),
+    ("domain-range", "a wrong head", lambda d: predict(d, "person1", "SPEAKS", "language20")),
+    ("domain-range", "a wrong tail", lambda d: predict(d, "country35", "CAPITAL", "language20")),
+    ("asymmetric", "against a known edge", lambda d: predict(d, "person2", "PARENT", "person1")),
+    ("asymmetric", "against a proposal", lambda d: predict(d, "person36", "PARENT", "person35", score=0.8)),
+    ("functional", "beside a known target", lambda d: predict(d, "country1", "CAPITAL", "city30")),
+    ("functional", "beside a proposal", lambda d: predict(d, "country30", "CAPITAL", "city33", score=0.8)),
+]
+
+
+@pytest.mark.newest
+def test_each_fault_is_caught_by_its_own_check_and_quarantined(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_schema(graph_db)
+    make_clean_world(graph_db)
+    clean = state(graph_db)
+    for name, what, inject in FAULTS:
+        inject(graph_db)
+        report = validate(connection, limit=3, labels=LABELS)
+        errors = {check.name for check in report.failing("error")} - {name}
+        assert (found(report).get(name), errors) == (1, set()), what
+        assert report.failed == (CHECKS[name] == "error"), what
+        assert report.quarantined == 1, what
+        (culprit,) = set(state(graph_db)) - set(clean)
+        status, reasons = state(graph_db)[culprit]
+        assert status == "quarantined", what
+        assert name in (reasons or []), what
+        (row,) = next(check for check in report.checks if check.name == name).rows
+        assert (row.id, row.path is not None, bool(row.message)) == (culprit, True, True), what
+        query(graph_db, "MATCH ()-[p:PREDICTED {id: $id}]->() DELETE p", id=culprit)
+        assert state(graph_db) == clean, what
+
+
+def test_the_count_form_counts_and_the_rows_form_shows_what_was_found(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_clean_world(graph_db)
+    for inject in {name: inject for name, _, inject in FAULTS}.values():  # one of each
+        inject(graph_db)
+    report = validate(connection, quarantine=False)
+    assert set(found(report)) == set(CHECKS)
+    for check, source in zip(report.checks, load_checks(), strict=True):
+        assert connection.read(check.count_query) == [{"findings": check.count}]
+        rows = connection.read(check.query)
+        assert {row["p"].element_id for row in rows} == {row["p"].element_id for row in connection.read(source.text)}
+        assert [tuple(row) for row in rows] == [COLUMNS] * check.count
+
+
+def test_a_second_validation_writes_nothing_and_a_mended_edge_is_released(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_clean_world(graph_db)
+    clean = state(graph_db)
+    loop = predict(graph_db, "country7", "BORDERS", "country7", score=2.0)
+    assert validate(connection).quarantined == 1
+    assert state(graph_db)[loop] == ("quarantined", ["score-range", "self-loop"])
+    bookmark = connection.read_bookmark()
+    again = validate(connection)
+    assert (again.quarantined, again.released, again.failed) == (0, 0, True)
+    assert connection.read_bookmark() == bookmark
+
+    query(graph_db, "MATCH ()-[p:PREDICTED {id: $id}]->() SET p.score = 0.9", id=loop)
+    assert validate(connection).quarantined == 1  # for one reason less
+    assert state(graph_db)[loop] == ("quarantined", ["self-loop"])
+    query(graph_db, "MATCH (n:Country {key: 'country20'}) CREATE (n)-[:BORDERS]->(n)")  # BORDERS may have loops now
+    report = validate(connection)
+    assert (report.quarantined, report.released) == (0, 1)
+    assert state(graph_db) == {**clean, loop: ("proposed", None)}
+
+
+def test_reading_only_reports_and_changes_nothing(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_clean_world(graph_db)
+    predict(graph_db, "country7", "BORDERS", "country7")
+    bookmark = connection.read_bookmark()
+    report = validate(connection, quarantine=False)
+    assert (found(report), report.quarantined) == ({"self-loop": 1}, 0)
+    assert connection.read_bookmark() == bookmark
+
+
+def test_a_run_is_judged_alone(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_clean_world(graph_db)
+    query(graph_db, "CREATE (:__KgsyncRun {id: 'run2'})")
+    old = predict(graph_db, "country7", "BORDERS", "country7")
+    new = predict(graph_db, "country8", "BORDERS", "country8", runId="run2")
+    report = validate(connection, run_id="run2")
+    assert (found(report), report.quarantined) == ({"self-loop": 1}, 1)
+    assert (state(graph_db)[old][0], state(graph_db)[new][0]) == ("proposed", "quarantined")
+    query(
+        graph_db, "MATCH (:Country {key: 'country7'})-[p:PREDICTED]->() SET p.status = 'quarantined', p.reasons = ['x']"
+    )
+    assert validate(connection, run_id="run2").released == 0
+
+
+def test_reviewed_and_expired_edges_are_never_quarantined(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_clean_world(graph_db)
+    query(graph_db, "MATCH ()-[p:PREDICTED]->() WHERE p.status <> 'proposed' SET p.score = 2")
+    before = state(graph_db)
+    report = validate(connection)
+    accepted = sum(status == "accepted" for status, _ in before.values())
+    assert found(report) == {"score-range": accepted}  # told, as it is in use, but a person has decided
+    assert (report.quarantined, state(graph_db)) == (0, before)
+
+
+def test_of_two_rivals_the_better_one_stays_whichever_is_in_quarantine(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_world(graph_db)
+    ids = [predict(graph_db, "country33", "CAPITAL", f"city{i}", score=0.9 - i / 10, scoreLow=0.1) for i in (4, 2, 3)]
+    for _ in range(2):
+        validate(connection)
+        assert [state(graph_db)[id_][0] for id_ in ids] == ["quarantined", "proposed", "quarantined"]
+
+
+def test_one_label_or_none_gives_no_domain_and_no_range(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    predict(graph_db, "person1", "SPEAKS", "city20")
+    assert found(validate(connection)) == {"domain-range": 2}
+    query(graph_db, "MATCH (n:Entity) REMOVE n:Country:City:Language:Person")
+    assert found(validate(connection)) == {}
+    query(graph_db, "MATCH (n:Entity) REMOVE n:Entity")
+    assert found(validate(connection)) == {}
+
+
+def test_an_entity_without_any_telling_label_is_a_kind_of_its_own(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_world(graph_db)
+    query(graph_db, "MATCH (n:Language) WHERE n.key IN ['language20', 'language21'] REMOVE n:Language")
+    predict(graph_db, "country0", "SPEAKS", "language21")
+    assert found(validate(connection)) == {}  # two languages without label, of 70 known edges, are usual
+    predict(graph_db, "country0", "CAPITAL", "language20", score=0.1, scoreLow=0)
+    assert found(validate(connection)) == {"domain-range": 1, "functional": 1}
+
+
+def test_too_few_known_edges_teach_nothing(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    query(graph_db, "MATCH (h)-[r:CAPITAL]->() WITH r ORDER BY h.key LIMIT 15 DELETE r")
+    query(graph_db, "MATCH (h)-[r:PARENT]->() WITH r ORDER BY h.key LIMIT 15 DELETE r")
+    (head,) = query(graph_db, "MATCH (h)-[:CAPITAL]->() RETURN h.key AS key ORDER BY key LIMIT 1")
+    (edge,) = query(graph_db, "MATCH (h)-[:PARENT]->(t) RETURN h.key AS h, t.key AS t ORDER BY h LIMIT 1")
+    predict(graph_db, head["key"], "CAPITAL", "language3")
+    predict(graph_db, edge["t"], "PARENT", edge["h"])
+    assert found(validate(connection)) == {}
+
+
+@pytest.mark.newest
+def test_no_plan_of_a_check_multiplies_nodes_or_edges(graph_db: neo4j.Driver) -> None:
+    make_clean_world(graph_db)
+
+    def operators(plan: dict) -> set[str]:  # type: ignore[type-arg]
+        below = [operators(child) for child in plan.get("children", [])]
+        return {plan["operatorType"].split("@")[0]}.union(*below)
+
+    for check in load_checks():
+        _, summary, _ = graph_db.execute_query(f"EXPLAIN {check.form('count')}", database_="neo4j")  # type: ignore[arg-type]
+        assert "CartesianProduct" not in operators(summary.plan), check.name
+
+
+def test_an_empty_graph_has_no_findings(connection: Connection) -> None:
+    assert found(validate(connection)) == {}
+
+
+# ---- a user's own checks
+
+
+def write_check(folder: Path, text: str, name: str = "sure.cypher") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_users_own_check_runs_like_the_others(graph_db: neo4j.Driver, connection: Connection, tmp_path: Path) -> None:
+    make_clean_world(graph_db)
+    predict(graph_db, "country9", "SPEAKS", "language20", score=0.99)
+    query_ = f"// why: nobody is that sure\nMATCH (h)-[p:PREDICTED]->(t) WHERE p.score > 0.95\n{OWN} // the end;\n"
+    report = validate(connection, folder=write_check(tmp_path / "own", query_), labels=LABELS)
+    (check,) = report.failing()
+    assert (check.name, check.severity, check.why, check.count) == ("sure", "warning", "nobody is that sure", 1)
+    assert (str(check.rows[0].focus), check.rows[0].value, check.rows[0].message) == ("Country 9", 0.99, "too sure")
+    assert (check.rows[0].focus.label, check.rows[0].focus.key) == ("Entity", "country9")
+    assert state(graph_db)[edge_id("country9", "SPEAKS", "language20")] == ("quarantined", ["sure"])
+    assert validate(connection).released == 1
+
+
+def test_a_check_of_severity_info_never_quarantines(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    make_clean_world(graph_db)
+    folder = write_check(tmp_path / "own", f"// severity: info\nMATCH (h)-[p:PREDICTED]->(t)\n{OWN}")
+    report = validate(connection, folder=folder, limit=2)
+    (check,) = report.failing()
+    assert (check.count, len(check.rows), report.quarantined, report.fails("warning")) == (11, 2, 0, False)
+
+
+def test_a_finding_need_not_be_about_an_edge(graph_db: neo4j.Driver, connection: Connection, tmp_path: Path) -> None:
+    make_clean_world(graph_db)
+    columns = "null AS p, null AS t, null AS id, null AS path, 1 AS value, 'm' AS message"
+    text = f"// severity: error\nMATCH (h:__KgsyncRun) RETURN h, {columns}"
+    report = validate(connection, folder=write_check(tmp_path / "own", text))
+    (row,) = report.failing()[0].rows
+    assert (row.id, row.focus.label, row.focus.name) == (None, "__KgsyncRun", "run1")
+    assert (report.failed, report.quarantined) == (True, 0)
+
+
+BROKEN = [
+    ("MATCH (h) RETRUN h", "does not run: Invalid input 'RETRUN'"),
+    ("MATCH (h) SET h.canary = true RETURN h", "the check writes"),
+    ("MATCH (h)-[p:PREDICTED]->(t) RETURN h, p, t", "returns no id, path, value, message"),
+    (f"MATCH (h)-[p:PREDICTED]->(t) WHERE p.score > $least {OWN}", "does not run: Expected parameter(s): least"),
+    (f"MATCH (h)-[p:PREDICTED]->(t) WHERE 1 / 0 = 1 {OWN}", "does not run: / by zero"),
+    (f"// severity: fatal\nMATCH (h)-[p:PREDICTED]->(t) {OWN}", "the severity 'fatal' is unknown"),
+    (f"// name: self-loop\nMATCH (h)-[p:PREDICTED]->(t) {OWN}", "there is another check named self-loop"),
+    ("// name: empty", "holds no statement"),
+    (f"MATCH (h)-[p:PREDICTED]->(t) {OWN} }} DETACH DELETE h //", "does not run: Invalid input '}'"),
+    ("CREATE INDEX nobody_wants FOR (n:X) ON (n.y)", "the check writes"),
+]
+
+
+@pytest.mark.newest
+def test_a_broken_check_is_one_clear_line_that_names_its_file(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    query(graph_db, "CREATE (n)-[:PREDICTED {id: 'loop', relation: 'R', status: 'proposed', score: 0.5}]->(n)")
+    for text, says in BROKEN:
+        with pytest.raises(DataError) as error:
+            validate(connection, folder=write_check(tmp_path / "own", text))
+        assert "sure.cypher" in str(error.value), text
+        assert says in str(error.value)
+        assert "\n" not in str(error.value), text
+    assert state(graph_db)["loop"] == ("proposed", None)
+    assert query(graph_db, "MATCH (n) WHERE n.canary RETURN n") == []
+
+
+def test_a_missing_folder_of_checks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no folder"):
+        load_checks(tmp_path / "nowhere")
+
+
+# ---- the command
+
+
+@pytest.fixture
+def run_command(any_server: LocalServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple]:  # type: ignore[type-arg]
+    password = tmp_path / "password"
+    password.touch(mode=0o600)
+    password.write_text(any_server.password())
+    (tmp_path / "kgsync.toml").write_text('[graph.labels.Entity]\nkey = "key"\nname = "name"\n')
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        where = ["--uri", any_server.uri, "--password-file", str(password), "--config", str(tmp_path / "kgsync.toml")]
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, *where])
+        out, err = capfd.readouterr()
+        return int(str(end.value)), out, err
+
+    return command
+
+
+def test_the_command_tells_what_failed_and_exits_with_3(
+    graph_db: neo4j.Driver, run_command: Callable[..., tuple]
+) -> None:  # type: ignore[type-arg]
+    make_clean_world(graph_db)
+    assert run_command("validate")[0] == 0
+    predict(graph_db, "country30", "CAPITAL", "city33", score=0.8)
+    code, out, _ = run_command("validate")
+    assert code == 0, "a warning alone does not fail"
+    assert "Quarantined 1, released 0." in out
+    assert run_command("validate", "--fail-on", "warning", "--read-only")[0] == 3
+    predict(graph_db, "country7", "BORDERS", "country7")
+    code, out, err = run_command("validate", "--read-only")
+    assert (code, "Country 7" in out, "CALL () {" in out) == (3, True, True)
+    assert err.startswith("Error: checks failed: self-loop; ")
+    code, out, _ = run_command("validate", "--json")
+    report = json.loads(out)
+    assert (code, report["failed"], report["quarantined"]) == (3, True, 1)
+    (check,) = [check for check in report["checks"] if check["severity"] == "error" and check["count"]]
+    assert check["rows"][0]["focus"] == {"label": "Entity", "key": "country7", "name": "Country 7"}
