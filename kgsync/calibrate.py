@@ -12,8 +12,9 @@ rest keep few edges from being over-read. The lower bound comes from the curvatu
 
 What it assumes: that edges missing from the graph resemble hidden ones, and that they are as frequent, in
 proportion, as the hidden ones (`missing_share`, an assumption, which gives the base rate). Candidates that
-are true but neither known nor hidden count as false, so the score errs on the low side. The test fold is
-neither: it is kept out of the candidates.
+are true but neither known nor hidden count as false, and a hidden edge has no other edge between its ends (they
+are hidden together), as a missing one often has: both make the score err on the low side. The test fold is
+neither true nor false: it is kept out of the candidates.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ def _build(kind: Any, value: Any, source: str, where: str) -> Any:
                 close = difflib.get_close_matches(key, hints, n=1)
                 fix = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(hints)}"
                 raise ConfigError(f"unknown key {_join(where, key)} in {source}", fix=fix)
-        for name, definition in kind.__dataclass_fields__.items():  # type: ignore[union-attr]
+        for name, definition in kind.__dataclass_fields__.items():
             required = definition.default is dataclasses.MISSING and definition.default_factory is dataclasses.MISSING
             if required and name not in value:
                 raise ConfigError(f"{_join(where, name)} is missing in {source}", fix="add it")

@@ -54,6 +54,7 @@ def train(
         n_entities,
         n_relations,
         config,
+        also_true=parts.calibrate,  # not the test triples: they reach neither training nor selection
         checkpoint=folder / f".{wanted}.training" if folder is not None else None,
         progress=progress,
     )

@@ -99,7 +99,7 @@ class Model:
             "kgsyncVersion": self.version,
             "snapshotHash": self.snapshot.id,
             "scoring": self.kge.name,
-            "rank": self.config.rank,
+            "rank": self.kge.rank,
             "seed": self.config.seed,
             "epoch": self.best_epoch,
             **{f"{part}Triples": count for part, count in self.parts.items()},

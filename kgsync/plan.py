@@ -150,7 +150,8 @@ class Plan:
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return `to_arrow` as a data frame (needs `pip install kgsync[pandas]`)."""
-        return self.to_arrow().to_pandas()
+        frame: pandas.DataFrame = self.to_arrow().to_pandas()
+        return frame
 
     def to_networkx(self) -> networkx.MultiDiGraph:
         """Return the planned edges as a directed multigraph; nodes are `Entity`, edge keys are ids."""

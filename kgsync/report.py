@@ -52,7 +52,7 @@ def learned(model: Model) -> list[str]:
     """Return what was learned, and what its scores mean."""
     metrics, calibrator = model.metrics, model.calibrator
     lines = [
-        f"Model {model.id}: {model.kge.name}, rank {model.config.rank}, best after epoch {model.best_epoch};"
+        f"Model {model.id}: {model.kge.name}, rank {model.kge.rank}, best after epoch {model.best_epoch};"
         f" MRR {metrics.mrr:.3f}, Hits@10 {metrics.hits_at_10:.3f} on {metrics.test_triples:,} hidden edges."
     ]
     if calibrator is not None:

@@ -98,7 +98,9 @@ def sync(
     if commit:
         run.note("write", created=written.created, updated=written.updated, expired=written.expired)
         own = config.validate.folder
-        validation = validate(graph.connection, folder=Path(own) if own else None)
+        validation = validate(
+            graph.connection, folder=Path(own) if own else None, labels=graph.config.graph.labels or None
+        )
         run.note("validate", quarantined=validation.quarantined, released=validation.released)
     result = SyncResult(run, snapshot, model, plan, written, validation)
     files.write_bytes(run.folder / "report.md", summary(snapshot, model, plan, written, validation).encode())

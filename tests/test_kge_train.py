@@ -172,15 +172,15 @@ def test_bf16_products_reach_about_the_mrr_of_f32() -> None:
 
 
 def test_other_hidden_triples_do_not_compete_with_the_valid_ones_and_are_not_learned() -> None:
-    (train_triples, valid), config = line(), replace(SMALL, epochs=4, eval_every=1)
-    hidden, rest = valid[:10], valid[10:]
-    alone = train(train_triples, rest, ENTITIES, RELATIONS, config)
-    aside = train(train_triples, rest, ENTITIES, RELATIONS, config, also_true=hidden)
-    assert [epoch.loss for epoch in alone.history] == [epoch.loss for epoch in aside.history]
-    for epoch, other in zip(alone.history, aside.history, strict=True):
-        assert (other.valid_mrr or 0) >= (epoch.valid_mrr or 1)
-    known = KnownAnswers(np.concatenate([train_triples, valid]), ENTITIES, RELATIONS)
-    assert max(e.valid_mrr or 0 for e in aside.history) == evaluate(aside.model, rest, known).mrr
+    star = np.array([(0, 0, tail) for tail in range(1, ENTITIES)])  # one query with many answers
+    seen, hidden, valid = star[:20], star[20:30], star[30:]
+    config = replace(SMALL, epochs=4, eval_every=1)
+    alone = train(seen, valid, ENTITIES, RELATIONS, config).history
+    aside = train(seen, valid, ENTITIES, RELATIONS, config, also_true=hidden).history
+    assert [epoch.loss for epoch in alone] == [epoch.loss for epoch in aside]
+    pairs = [(a.valid_mrr or 0, b.valid_mrr or 0) for a, b in zip(alone, aside, strict=True)]
+    assert all(competing <= filtered for competing, filtered in pairs)
+    assert any(competing < filtered for competing, filtered in pairs)
 
 
 def test_automatic_settings_follow_the_graph_and_stay_once_filled_in() -> None:

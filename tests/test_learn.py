@@ -65,14 +65,15 @@ def test_a_small_graph_is_measured_but_refuses_to_predict() -> None:
 
 
 def test_a_trained_model_is_taken_from_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
     first_steps, second_steps, other_steps = Steps(), Steps(), Steps()
     snapshot = graph(ring(60))
-    first = train(snapshot, config=TINY, folder=tmp_path, progress=first_steps)
-    second = train(snapshot, config=replace(TINY, threads=2), folder=tmp_path, progress=second_steps)
-    other = train(snapshot, config=replace(TINY, seed=1), folder=tmp_path, progress=other_steps)
+    first = train(snapshot, config=TINY, folder=folder, progress=first_steps)
+    second = train(snapshot, config=replace(TINY, threads=2), folder=folder, progress=second_steps)
+    other = train(snapshot, config=replace(TINY, seed=1), folder=folder, progress=other_steps)
     assert first.id == second.id != other.id
     assert first_steps == other_steps != second_steps == set()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([first.id, other.id])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([first.id, other.id])
 
 
 def test_another_split_is_another_model(tmp_path: Path) -> None:

@@ -272,6 +272,7 @@ def test_identical_entities_are_ordered_the_same_every_time() -> None:
     assert len({edge.score for edge in first.edges}) == 1
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_entities_fit_into_bounded_memory() -> None:
     """Two thousand heads against a hundred thousand tails would be 800 MB of scores as one table."""
     script = Path(__file__).with_name("predict_large.py")

@@ -173,23 +173,20 @@ def test_of_decisions_at_the_same_moment_one_wins_and_the_others_are_told(
     make_schema(graph_db)
     make_clean_world(graph_db)
     id_ = predict(graph_db, "country7", "BORDERS", "country7")  # at fault, so that validate wants it too
-    session = graph_db.session(database="neo4j")
-    transaction = session.begin_transaction()
-    parameters = {"ids": [id_], "by": "ana", "reason": None, "statuses": ["proposed"]}
-    transaction.run(statements.load("review/reject").text, parameters).consume()  # type: ignore[arg-type]
-
     reports: list[Any] = []
     others = [
         threading.Thread(target=lambda: reports.append(accept(connection, [id_], by="bob"))),
         threading.Thread(target=lambda: reports.append(validate(connection))),
     ]
-    for other in others:
-        other.start()
-    wait_until(
-        graph_db, "SHOW TRANSACTIONS YIELD status WHERE status STARTS WITH 'Blocked' RETURN count(*) = 2 AS done"
-    )
-    transaction.commit()
-    session.close()
+    with graph_db.session(database="neo4j") as session, session.begin_transaction() as transaction:
+        parameters = {"ids": [id_], "by": "ana", "reason": None, "statuses": ["proposed"]}
+        transaction.run(statements.load("review/reject").text, parameters).consume()  # type: ignore[arg-type]
+        for other in others:
+            other.start()
+        wait_until(
+            graph_db, "SHOW TRANSACTIONS YIELD status WHERE status STARTS WITH 'Blocked' RETURN count(*) = 2 AS done"
+        )
+        transaction.commit()
     for other in others:
         other.join()
     (accepting,) = [report for report in reports if isinstance(report, ReviewReport)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import neo4j
 import pytest
@@ -35,6 +36,8 @@ from kgsync.graph.review import accept, reject
 from kgsync.graph.server import LocalServer
 from kgsync.identity import Entity
 from kgsync.plan import Plan
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -482,8 +485,8 @@ def test_a_damaged_plan_is_refused_before_anything_is_written(
 class ReadOnly(Connection):
     """A connection whose every transaction the server runs as a read, as it does for a reader."""
 
-    def _session(self, access: str, fetch_size: int = 1000) -> neo4j.Session:
-        return super()._session(neo4j.READ_ACCESS, fetch_size)
+    def write_with(self, work: Callable[[neo4j.ManagedTransaction], T]) -> T:
+        return self.read_with(work)
 
 
 def test_a_user_who_may_only_read_sees_the_report_and_a_clear_refusal(

@@ -3,5 +3,8 @@
 // columns: id, edge (all of its properties, times as text)
 UNWIND $ids AS id
 MATCH ()-[e:PREDICTED {id: id}]->()
-SET e.status = e.status  // locks the edge, so that what is read next stays true
+SET e.kgsyncLock = true  // lock before the look; SET e.status = e.status would write what it read before it waited
+WITH id, e
+REMOVE e.kgsyncLock
+WITH id, e
 RETURN id, e {.*, createdAt: toString(e.createdAt), updatedAt: toString(e.updatedAt), reviewedAt: toString(e.reviewedAt)} AS edge

@@ -2,7 +2,9 @@
 // parameters: $owner, $runId, $planHash, $dead: owners that are known to be dead, $timeout (milliseconds)
 // columns: owner, runId, age, nextBatch (after the run's last committed batch)
 MERGE (l:__KgsyncLock {name: 'write'})
-SET l.heartbeat = l.heartbeat  // locks the node, so that what is read next stays true until the end of the transaction
+SET l.kgsyncLock = true  // lock before the look: what is read next stays true until the end of the transaction
+WITH l
+REMOVE l.kgsyncLock
 WITH l, l.owner IS NULL OR l.owner = $owner OR l.owner IN $dead
         OR l.heartbeat < datetime.realtime() - duration({milliseconds: $timeout}) AS free
 CALL {

@@ -3,7 +3,9 @@
 // parameters: $owner, $batch, $advance (1 for a batch; 0 for work that may be repeated)
 // columns: mine, owner, runId, nextBatch (before this batch), age, now (text)
 MATCH (l:__KgsyncLock {name: 'write'})
-SET l.heartbeat = l.heartbeat  // lock before the look: WHERE alone would trust what it read before it waited
+SET l.kgsyncLock = true  // lock before the look: WHERE alone would trust what it read before it waited
+WITH l
+REMOVE l.kgsyncLock
 WITH l, l.nextBatch AS nextBatch, coalesce(l.owner = $owner AND l.nextBatch = $batch, false) AS mine,
      duration.inSeconds(l.heartbeat, datetime.realtime()).seconds AS age
 FOREACH (_ IN CASE WHEN mine THEN [1] ELSE [] END |

@@ -123,7 +123,12 @@ class Graph:
     def validate(self, *, quarantine: bool = True) -> ValidationReport:
         """Run the Cypher checks over the predicted edges; failing ones are quarantined with their reasons."""
         own = self.config.validate.folder
-        return validate(self.connection, folder=Path(own) if own else None, quarantine=quarantine)
+        return validate(
+            self.connection,
+            folder=Path(own) if own else None,
+            quarantine=quarantine,
+            labels=self.config.graph.labels or None,
+        )
 
     def rollback(self, run_id: str, *, commit: bool = True) -> RollbackReport:
         """Undo what a run wrote, except what a person reviewed since."""

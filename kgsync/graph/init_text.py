@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from kgsync.config import PredictConfig, SplitConfig
+from kgsync.config import ConnectionConfig, PredictConfig, SplitConfig
 from kgsync.graph.init import LabelProposal, Proposal
 
 _LISTED = 12  # labels or types that a comment lists
 
 
-def toml(proposal: Proposal, relations: Mapping[str, int], *, uri: str = "", database: str = "") -> str:
+def toml(proposal: Proposal, relations: Mapping[str, int], address: ConnectionConfig | None) -> str:
     """Return the text of a configuration file; `relations` are the types of the graph with their counts.
 
-    Without a `uri`, the file leaves open which database is meant.
+    Without an address, the file means the managed local server.
     """
     predict, split = PredictConfig(), SplitConfig()
-    address = [f"uri = {_text(uri)}", f"database = {_text(database)}"] if uri else ['# uri = "neo4j://host:7687"']
+    connection = ["# Without a uri the local server of `kgsync up` is meant.", '# uri = "neo4j://host:7687"']
+    if address:
+        connection = [f"{name} = {_text(getattr(address, name))}" for name in ("uri", "username", "database")]
     lines = [
         "# kgsync.toml: what kgsync works on in this graph. Written by `kgsync init`; edit it as you like.",
         "",
         "[connection]",
         "# Flags and the variables NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD and NEO4J_DATABASE win over this.",
         "# The password never stands here: use NEO4J_PASSWORD, or password_file with a file of mode 0600.",
-        *([] if uri else ["# Without a uri the local server of `kgsync up` is meant."]),
-        *address,
+        *connection,
         "",
         "[graph]",
         "# Relationship types to learn and predict; empty: all but PREDICTED. This graph has",
@@ -39,10 +40,10 @@ def toml(proposal: Proposal, relations: Mapping[str, int], *, uri: str = "", dat
     for keyless in proposal.keyless:
         lines += [
             "",
-            f"# Left out: {_one_line(keyless.label)} ({keyless.nodes:,} nodes), because {_one_line(keyless.why)}.",
+            f"# Left out: {_one_line(keyless.label)} (nodes: {keyless.nodes:,}): {_one_line(keyless.why)}.",
         ]
     if proposal.unlabelled:
-        lines += ["", f"# Left out: {proposal.unlabelled:,} nodes without any label."]
+        lines += ["", f"# Left out, as they have no label at all: {proposal.unlabelled:,} nodes."]
     lines += [
         "",
         "# Everything below is what holds anyway; take the # away to change it.",
@@ -60,7 +61,7 @@ def toml(proposal: Proposal, relations: Mapping[str, int], *, uri: str = "", dat
 def _label(label: LabelProposal) -> list[str]:
     names = {"name": "what people read", "text": "text about the entity, for the language model"}
     backed = "a constraint keeps it unique" if label.key.constrained else "unique today, but no constraint keeps it so"
-    lines = [f"[graph.labels.{_text(label.label)}]  # {label.nodes:,} nodes"]
+    lines = [f"[graph.labels.{_text(label.label)}]  # nodes: {label.nodes:,}"]
     if label.covers:
         lines += [
             "# Needs no entry of its own, because every such node has a label that has one:",

@@ -38,7 +38,7 @@ class KeyCheck:
             others = self.present - self.strings - self.integers
             return f"{others:,} values of {self.key} are neither strings nor integers"
         if self.distinct < self.present:
-            return f"{self.present:,} nodes share {self.distinct:,} values of {self.key}"
+            return f"{self.key} is not unique: {self.present:,} nodes, {self.distinct:,} different values"
         if self.longest > LONGEST_KEY:
             return f"a value of {self.key} has {self.longest:,} bytes; an index holds {LONGEST_KEY:,}"
         return None

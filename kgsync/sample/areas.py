@@ -1,4 +1,4 @@
-"""Countries and territories: their names, borders, money, law, trade and memberships."""
+"""Countries and territories: their names, borders, money, trade and memberships."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from kgsync.sample.graph import Graph
 NO_BORDER = {("AL", "RS"), ("CU", "US")}  # Kosovo lies between; a naval base is no neighbour
 NEW_BORDERS = {("BW", "ZM")}  # 150 metres at Kazungula
 MONEY = {"BG": ["EUR"], "HT": ["HTG"]}  # the euro since 1 January 2026; the dollar is common, not legal tender
-NO_COAST = {("GI", "Atlantic Ocean")}
+NO_COAST = {("GI", "Atlantic Ocean")}  # named as the far end of a strait
 FULL_NAMES = {"MM": "Republic of the Union of Myanmar", "TR": "Republic of Türkiye"}  # the Factbook keeps older ones
 FORMER_STATES = {
     "former:soviet-union": ("Soviet Union", "Union of republics that existed from 1922 to 1991."),

@@ -1,0 +1,73 @@
+"""Relationship types for relations: readable, safe, unique, and for ever the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgsync.graph import names
+from kgsync.graph.relation_types import OWN, assign, type_name
+
+
+@pytest.mark.parametrize(
+    ("relation", "name", "expected"),
+    [
+        ("HAS_CAPITAL", "has the capital", "HAS_CAPITAL"),
+        ("/location/country/form_of_government", "", "LOCATION_COUNTRY_FORM_OF_GOVERNMENT"),
+        (
+            "/people/person/spouse_s./people/marriage/type_of_union",
+            "",
+            "PEOPLE_PERSON_SPOUSE_S_PEOPLE_MARRIAGE_TYPE_OF_UNION",
+        ),
+        ("_has_part", "has part", "HAS_PART"),
+        ("bornIn", "", "BORN_IN"),
+        ("isa", "is a", "ISA"),
+        ("P101", "field of work", "FIELD_OF_WORK"),
+        ("P101", "", "P101"),
+        ("wdt:P31", "instance of", "INSTANCE_OF"),
+        ("17", "made of", "MADE_OF"),
+        ("17", "", "R_17"),
+        ("http://www.wikidata.org/prop/direct/P31", "instance of", "INSTANCE_OF"),
+        ("http://xmlns.com/foaf/0.1/knows", "", "KNOWS"),
+        ("столица", "", "СТОЛИЦА"),
+        ("भाषा", "", "भाषा"),
+        ("❤️", "", "RELATION"),
+        ("a`]->() DETACH DELETE n //\\u0060", "", "A_DETACH_DELETE_N_U0060"),
+    ],
+)
+def test_a_type_is_made_of_the_id_or_of_the_name_where_the_id_is_a_code(
+    relation: str, name: str, expected: str
+) -> None:
+    assert type_name(relation, name) == expected
+
+
+def test_relations_that_would_share_a_type_get_numbers_and_types_stay_as_they_are() -> None:
+    relations = dict.fromkeys(["born in", "born-in", "BORN_IN", "PREDICTED"], "")
+    assert assign(relations, {}) == {
+        "BORN_IN": "BORN_IN",
+        "born in": "BORN_IN_2",
+        "born-in": "BORN_IN_3",
+        "PREDICTED": "PREDICTED_2",
+    }
+    assert assign({"Born in": "", "born-in": ""}, {"born-in": "BORN_IN"}) == {
+        "Born in": "BORN_IN_2",
+        "born-in": "BORN_IN",
+    }
+
+
+RELATIONS = st.dictionaries(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12), st.text(max_size=8))
+
+
+@given(first=RELATIONS, second=RELATIONS)
+def test_every_relation_has_a_type_of_its_own_that_later_loads_keep(
+    first: dict[str, str], second: dict[str, str]
+) -> None:
+    known = assign(first, {})
+    both = known | assign(second, known)
+    assert set(both) == set(first) | set(second)
+    assert len(set(both.values())) == len(both), "no two relations share a type"
+    assert {relation: both[relation] for relation in first} == known
+    for type_ in both.values():
+        assert names.refusal(type_) is None
+        assert type_ not in OWN
