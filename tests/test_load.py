@@ -127,7 +127,7 @@ def test_interrupted_anywhere_a_load_is_finished_by_repeating_it(
     )
     expected = sorted({(head, relation.upper(), tail) for head, relation, tail in rows})
     generator = random.Random(7)
-    for stop in [1, 2, *(generator.randrange(3, 50) for _ in range(4))]:
+    for stop in [1, 2, *(generator.randrange(3, 20) for _ in range(4))]:
         query(graph_db, "MATCH (n) DETACH DELETE n")
         calls = iter(range(1_000))
 

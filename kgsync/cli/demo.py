@@ -37,8 +37,9 @@ def describe(result: DemoResult) -> str:
         f"The graph knows {len(snapshot.triples):,} facts about {snapshot.entities.num_rows:,} entities;"
         f" {len(result.hidden):,} more were hidden from it.",
         f"kgsync proposes {len(plan):,} edges. Of these {len(found):,} are hidden facts"
-        f" ({len(found) / max(len(plan), 1):.0%}); the scores promised {promised:,.0f}."
-        " The others may be true, only not in the sample.",
+        f" ({len(found) / max(len(plan), 1):.0%}); the others may be true, only not in the sample.",
+        f"The scores promised {promised:,.0f}: they assume that {plan.model['missingShare']:.1%} as many edges are"
+        f" missing as are known; here it is {len(result.hidden) / len(snapshot.triples):.1%}.",
         "",
         table(["relation", "hidden", "proposed", "found", "promised share"], result.by_relation()),
         "",
@@ -71,5 +72,6 @@ def _where_to_look(result: DemoResult) -> list[str]:
         browser,
         f"  {look}",
         f"The run, in files: {result.sync.run.folder}",
-        f"Take it back: kgsync rollback {result.sync.run.id} --yes    Stop the server: kgsync down --name {local.name}",
+        f"Take it back: kgsync rollback RUN --yes (`kgsync runs` lists them)."
+        f" Stop the server: kgsync down --name {local.name}",
     ]

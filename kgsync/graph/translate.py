@@ -35,6 +35,13 @@ def translating(uri: str) -> Iterator[None]:
     except (driver_errors.SessionExpired, driver_errors.TransientError) as error:
         raise TransientError(f"{uri} failed for the moment: {_first_line(error)}", fix="run it again") from error
     except (driver_errors.Neo4jError, driver_errors.DriverError) as error:
+        if "ConstraintCreationFailed" in (
+            getattr(error, "code", None) or ""
+        ):  # a DatabaseError, though the data is wrong
+            raise DataError(
+                f"{uri} cannot make a constraint: {' '.join(str(error).split())[:400]}",
+                fix="mend the data and try again",
+            ) from error
         raise UnavailableError(f"{uri}: {_first_line(error)}", fix="see `kgsync doctor`") from error
     except (OSError, ValueError) as error:  # the driver raises some of its network errors as these
         if isinstance(error, ConnectionError | TimeoutError) or "resolve address" in str(error):
