@@ -7,6 +7,7 @@ from pathlib import Path
 
 import neo4j
 import pytest
+from example_graphs import BENCHMARKS
 
 import kgsync
 from kgsync.config import Config, GraphConfig, LabelConfig, PredictConfig
@@ -38,9 +39,9 @@ def bookmark(driver: neo4j.Driver) -> frozenset[str]:
 
 
 @pytest.fixture
-def graph(graph_db: neo4j.Driver, umls: Path, tmp_path: Path) -> Iterator[Graph]:
+def graph(graph_db: neo4j.Driver, tmp_path: Path) -> Iterator[Graph]:
     with kgsync.connect(driver=graph_db, database="neo4j", config=CONFIG, workspace=tmp_path / "work") as graph:
-        load(graph.connection, umls)
+        load(graph.connection, BENCHMARKS / "umls")
         yield graph
 
 
