@@ -190,7 +190,7 @@ def test_data_password_ports_and_settings_are_kept_and_no_network_is_needed(
     assert state() == "running"
 
     assert local.down()
-    assert not psutil.pid_exists(running.pid)
+    assert not psutil.pid_exists(running.pid) or psutil.Process(running.pid).status() == psutil.STATUS_ZOMBIE
     assert state() == "stopped"
     assert not local.down()
 
@@ -426,7 +426,8 @@ def test_transaction_logs_shrink_to_their_cap(stopped: Path) -> None:
                 "UNWIND range(1, 1000) AS i CREATE (:Filler {text: $text + i})", text="x" * 20_000, database_="neo4j"
             )
             written += 23
-    capped = 128 + 2 * 32 + 128  # MB: kept, the files at both ends, and written since the last checkpoint
+    # MB: kept, the files at both ends, written since the last checkpoint, and the logs of checkpoints
+    capped = 128 + 2 * 32 + 128 + 16
     deadline = time.monotonic() + 60
     while (size := sum(p.stat().st_size for p in folder.iterdir()) >> 20) > capped and time.monotonic() < deadline:
         time.sleep(1)

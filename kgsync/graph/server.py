@@ -278,11 +278,11 @@ def _start(home: Path, settings: Settings, classpath: list[Path], progress: Prog
     try:
         disk.write_run(home, Run(process.pid, process.create_time(), ready=False))
         return _await(process, home, settings, progress)
-    except TransientError:  # it still tries, and the next `up` goes on waiting for it
-        raise
-    except BaseException:
-        processes.stop(process, _STOP_SECONDS)
-        disk.forget_run(home)
+    except BaseException as error:
+        still_tries = isinstance(error, TransientError) and processes.lives(process)
+        if not still_tries:  # else the next `up` goes on waiting for it
+            processes.stop(process, _STOP_SECONDS)
+            disk.forget_run(home)
         raise
 
 
