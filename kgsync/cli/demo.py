@@ -60,8 +60,10 @@ def _row(result: DemoResult, edge: PlannedEdge) -> tuple[object, ...]:
 
 
 def _where_to_look(result: DemoResult) -> list[str]:
+    from kgsync.graph import statements
+
     local = result.server
-    look = "MATCH path = ()-[p:PREDICTED {status: 'proposed'}]->() RETURN path ORDER BY p.score DESC LIMIT 50"
+    query = statements.load("browse/best").text
     browser = (
         f"See them in Neo4j Browser at {local.http_uri}/browser/ (user {local.username}, password in"
         f" {local.password_file}):"
@@ -70,7 +72,7 @@ def _where_to_look(result: DemoResult) -> list[str]:
     )
     return [
         browser,
-        f"  {look}",
+        *(f"  {line}" for line in query.splitlines()),
         f"The run, in files: {result.sync.run.folder}",
         f"Take it back: kgsync rollback RUN --yes (`kgsync runs` lists them)."
         f" Stop the server: kgsync down --name {local.name}",

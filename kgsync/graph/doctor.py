@@ -240,6 +240,6 @@ def _label(connection: Connection, label: str, key: str, *, constrained: bool) -
         return Finding(
             "warning",
             f"{key} is unique on all {looked.nodes:,} {label} nodes, but nothing keeps it so, nor is it indexed",
-            fix=f"CREATE CONSTRAINT FOR (n:{names.quote(label)}) REQUIRE n.{names.quote(key)} IS UNIQUE",
+            fix=statements.load("load/key").fill(label=label, key=key),
         )
     return Finding("ok", f"{label} is found by {key} ({looked.nodes:,} nodes, unique by a constraint)")
