@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kgsync.errors import DataError
 from kgsync.graph import statements
 from kgsync.graph.connection import Connection
 
@@ -27,7 +28,11 @@ def install(connection: Connection) -> tuple[str, ...]:
     names = missing(connection)
     definitions = _definitions()
     for name in names:
-        connection.write(definitions[name])
+        try:
+            connection.write(definitions[name])
+        except DataError:  # IF NOT EXISTS does not see what another process makes at the same moment
+            if name in missing(connection):
+                raise
     created = tuple(set(names) - set(missing(connection))) if names else ()  # one may be there under another name
     for name in created:
         connection.read(statements.load("schema/await").text, name=name)
