@@ -15,8 +15,9 @@ help: ## Show this
 demo: $(VENV)/.installed ## Hide a tenth of a sample graph in a local Neo4j, and see how much of it kgsync finds
 	@$(BIN)/kgsync demo
 
+# Two at a time, each with servers of its own; a file's tests stay together.
 test: lint ## Check the code and run all tests against a real Neo4j
-	@$(BIN)/pytest $(PYTEST)
+	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
 
 setup: $(VENV)/.developed ## Set up .venv with everything that developers need
 

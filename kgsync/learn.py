@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from kgsync.calibrate import Calibrator, fit
+from kgsync.candidates.hidden import label_hidden
 from kgsync.config import SplitConfig
 from kgsync.errors import DataError
-from kgsync.hidden import label_hidden
 from kgsync.kge import train as kge
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import evaluate

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kgsync.admissible import Admissible, Rows
 from kgsync.calibrate import Calibrator
-from kgsync.candidates import BEST, MEMORY, Scorer
+from kgsync.candidates.admissible import Admissible, Rows
+from kgsync.candidates.search import BEST, MEMORY, Scorer
+from kgsync.candidates.signatures import Signatures
 from kgsync.errors import DataError
 from kgsync.identity import Entity
 from kgsync.plan import Plan, PlannedEdge, Scope, sort_edges
 from kgsync.progress import Progress, silent
 from kgsync.question import Question, ask
-from kgsync.signatures import Signatures
 from kgsync.snapshot import Snapshot
 
 if TYPE_CHECKING:

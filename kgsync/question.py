@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kgsync.admissible import Rows
+from kgsync.candidates.admissible import Rows
 from kgsync.errors import NotFoundError
 from kgsync.identity import Entity
 from kgsync.snapshot import Snapshot

@@ -254,5 +254,7 @@ def sorted_unique(triples: Any) -> Triples:
     array = np.asarray(triples, dtype=np.int32).reshape(-1, 3)
     if len(array) == 0:
         return array
-    ordered = np.unique(array[:, [1, 0, 2]], axis=0)
-    return np.ascontiguousarray(ordered[:, [1, 0, 2]])
+    ordered = array[np.lexsort((array[:, 2], array[:, 0], array[:, 1]))]
+    new = np.ones(len(ordered), dtype=bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return np.ascontiguousarray(ordered[new])

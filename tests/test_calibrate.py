@@ -11,12 +11,12 @@ from example_graphs import benchmark, made_up_model, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kgsync import hidden
-from kgsync.admissible import Admissible
 from kgsync.calibrate import Calibrator, Labelled, features, fit
-from kgsync.candidates import Scorer
+from kgsync.candidates import hidden
+from kgsync.candidates.admissible import Admissible
+from kgsync.candidates.hidden import label_hidden
+from kgsync.candidates.search import Scorer
 from kgsync.errors import DataError
-from kgsync.hidden import label_hidden
 from kgsync.progress import silent
 from kgsync.reliability import judge
 from kgsync.split import Split, split_triples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -540,9 +541,11 @@ def test_every_property_of_a_plan_is_read_and_written() -> None:
     from kgsync.graph import diff, statements
 
     create = statements.load("write/create").text
+    columns = re.findall(r"row\[(\d)\] AS (\w+)", create)
+    assert columns == [(str(n), name) for n, name in enumerate(("id", "head", "tail", *properties))]
     for name in properties:
         assert name in diff.SEEN
-        assert f"e.{name} = row.{name}" in create
+        assert f"e.{name} = {name}" in create
         assert name in ledger.OWNED
     assert batches.SEEN is diff.SEEN
 

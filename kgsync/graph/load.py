@@ -28,7 +28,7 @@ from kgsync.triple_files import BadLine, EntityLine, RelationLine, TripleFiles
 
 T = TypeVar("T")
 
-_WINDOW = 100_000  # lines that are grouped by label and type at a time
+_WINDOW = 250_000  # lines that are grouped by label and type at a time
 _SHOWN = 20  # skipped lines that the report lists
 _MOST_RELATIONS = 20_000  # a server knows 65,536 types in all; more than this is no column of relations
 

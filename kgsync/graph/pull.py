@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from kgsync import files
 from kgsync.config import GraphConfig, LabelConfig, PullConfig
 from kgsync.errors import DataError, NotFoundError
-from kgsync.graph import names, statements
+from kgsync.graph import inspect, names, statements
 from kgsync.graph.connection import Connection, run
 from kgsync.identity import Entity, Key
 from kgsync.progress import Progress, silent
@@ -96,7 +96,7 @@ class _Puller:
         known = self._known()
         self._check(known)
         started = datetime.now(UTC)
-        bookmark, counts = self.connection.read_bookmark(), self._counts(self.relations or known)
+        bookmark, counts = self.connection.read_bookmark(), self._counts()
         if self.selection.cypher or self.selection.seeds:
             triples = self._by_query() if self.selection.cypher else self._by_seeds()
             entities = self._entities_of(triples)
@@ -127,16 +127,17 @@ class _Puller:
                 listed = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
                 raise NotFoundError(f"the graph has no relation {relation!r}", fix=f"it has: {listed}")
 
-    def _counts(self, relations: Iterable[str]) -> dict[str, int]:
-        statement = statements.load("pull/counts")
-        usable = [relation for relation in relations if names.refusal(relation) is None]
-        return {r: self.connection.read(statement.fill(relation=r))[0]["count"] for r in usable}
+    def _counts(self) -> dict[str, int]:
+        """Return the number of relationships of each selected type, from the count store."""
+        counts = inspect.relation_counts(self.connection)
+        return {relation: n for relation, n in counts.items() if not self.relations or relation in self.relations}
 
     def _drift(self, bookmark: str, before: Mapping[str, int]) -> dict[str, Any]:
         if self.connection.read_bookmark() == bookmark:
             return {"changed": False}
-        after = self._counts(self.relations or self._known())
-        differing = {r: [before.get(r, 0), count] for r, count in after.items() if before.get(r, 0) != count}
+        after = self._counts()
+        pairs = {r: [before.get(r, 0), after.get(r, 0)] for r in sorted({*before, *after})}
+        differing = {r: pair for r, pair in pairs.items() if pair[0] != pair[1]}
         return {"changed": True, "counts": differing}
 
     def _known(self) -> list[str]:

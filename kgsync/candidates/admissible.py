@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from kgsync.candidates.signatures import Edges, Mask, Signatures
 from kgsync.kge.known import KnownAnswers
-from kgsync.signatures import Edges, Mask, Signatures
 from kgsync.snapshot import Snapshot
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]  # entity rows

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from kgsync.admissible import Admissible, Rows
 from kgsync.calibrate import Floats, features
+from kgsync.candidates.admissible import Admissible, Rows
 from kgsync.errors import DataError
 from kgsync.kge.models import KgeModel
 

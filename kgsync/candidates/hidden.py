@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from kgsync.admissible import Admissible, Rows
 from kgsync.calibrate import Floats, Labelled
-from kgsync.candidates import BEST, Scorer
+from kgsync.candidates.admissible import Admissible, Rows
+from kgsync.candidates.search import BEST, Scorer
+from kgsync.candidates.signatures import Edges, Mask
 from kgsync.kge.models import KgeModel
 from kgsync.progress import Progress
-from kgsync.signatures import Edges, Mask
 from kgsync.snapshot import Snapshot
 
 ROWS = 400_000  # candidates in all, about; where there are more, queries without hidden answers are sampled
