@@ -17,7 +17,12 @@ from kgsync.graph.graph import Graph
 from kgsync.graph.load import load
 from kgsync.graph.server import LocalServer
 
-GRAPH = "UNWIND range(1, 20) AS i CREATE (:Person {id: i, name: 'p' + i})-[:OWNS]->(:Thing {id: 't' + i})"
+GRAPH = """
+UNWIND range(1, 60) AS i CREATE (:Person {id: i, name: 'p' + i})-[:OWNS]->(:Thing {id: 't' + i})
+WITH count(*) AS _
+MATCH (a:Person), (b:Person) WHERE a <> b AND a.id % 6 = b.id % 6
+CREATE (a)-[:KNOWS]->(b)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +39,7 @@ def connection(read_only: LocalServer) -> Iterator[Connection]:
 
 def test_a_pull_without_configuration_works(connection: Connection, tmp_path: Path) -> None:
     snapshot = Graph(connection, workspace=tmp_path / "workspace").pull()
-    assert (snapshot.entities.num_rows, len(snapshot.triples)) == (40, 20)
+    assert (snapshot.entities.num_rows, len(snapshot.triples)) == (120, 600)
 
 
 def test_a_load_is_refused_before_anything_else(connection: Connection, tmp_path: Path) -> None:
@@ -57,3 +62,24 @@ def test_init_proposes_all_the_same_and_says_that_the_constraints_were_not_made(
     assert end.value.code == 77
     assert "kgsync's constraints were not created" in capfd.readouterr().err
     assert set(Config.load().graph.labels) == {"Person", "Thing"}
+
+
+def test_the_whole_trial_runs_without_configuration_and_shows_what_it_would_write(
+    read_only: LocalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["sync", "--uri", read_only.uri, "--password-file", str(read_only.password_file)])
+    shown = capfd.readouterr()
+    assert end.value.code in (0, None), shown.err
+    assert "KNOWS" in shown.out
+    assert "Nothing was written" in shown.out
+
+
+def test_with_leave_to_write_the_refusal_names_the_privilege_and_the_plan_stays(
+    read_only: LocalServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["sync", "--yes", "--uri", read_only.uri, "--password-file", str(read_only.password_file)])
+    assert end.value.code == 77
+    assert "does not allow" in capfd.readouterr().err
+    assert list(Path(".kgsync/runs").glob("*/plan/manifest.json"))
