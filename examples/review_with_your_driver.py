@@ -10,7 +10,6 @@ import os
 import neo4j
 
 import kgsync
-from kgsync.graph import review
 
 ACCEPTED = """
 MATCH (h)-[r {kgsyncPredictionId: $id}]->(t)
@@ -28,13 +27,13 @@ def main() -> None:
         graph.write(model.predict(top_k=20))
         graph.validate()
 
-        [best] = review.proposals(graph.connection, review.Filter(statuses=("proposed",)), limit=1)
+        [best] = graph.proposals(limit=1)
         print(f"Best: {best.score:.2f}  {best.head.name} {best.relation} {best.tail.name}")
-        accepted = review.accept(graph.connection, [best.id], by="example", reason="to show how it is done")
+        accepted = graph.accept([best.id], by="example", reason="to show how it is done")
         print(f"Accepted: {accepted.done}")
         for record in driver.execute_query(ACCEPTED, id=best.id, database_=graph.connection.database).records:
             print("In the graph:", record["head"], record["relation"], record["tail"], "from run", record["run"])
-        undone = review.undo(graph.connection, [best.id], by="example")
+        undone = graph.undo([best.id], by="example")
         print(f"Taken back: {undone.done}")
 
 

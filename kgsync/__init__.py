@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kgsync.config import Config
     from kgsync.errors import KgsyncError
     from kgsync.graph.graph import Graph, connect
+    from kgsync.graph.review import Filter
     from kgsync.learn import train
     from kgsync.model import Model
     from kgsync.plan import Plan
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Config": "kgsync.config",
+    "Filter": "kgsync.graph.review",
     "Graph": "kgsync.graph.graph",
     "KgsyncError": "kgsync.errors",
     "Model": "kgsync.model",
@@ -35,7 +37,7 @@ _HOMES = {
     "connect": "kgsync.graph.graph",
     "train": "kgsync.learn",
 }
-__all__ = ["Config", "Graph", "KgsyncError", "Model", "Plan", "Snapshot", "__version__", "connect", "train"]
+__all__ = ["Config", "Filter", "Graph", "KgsyncError", "Model", "Plan", "Snapshot", "__version__", "connect", "train"]
 
 
 def __getattr__(name: str) -> Any:

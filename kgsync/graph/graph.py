@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import neo4j
 
 from kgsync.config import Config, GraphConfig
+from kgsync.graph import ledger, review
 from kgsync.graph.connection import Connection, resolve
+from kgsync.graph.ledger import RunInfo
 from kgsync.graph.pull import Selection, pull
+from kgsync.graph.review import Filter, Proposal, ReviewReport
 from kgsync.graph.rollback import RollbackReport, rollback
 from kgsync.graph.write import WriteReport, write
 from kgsync.progress import Progress, silent
@@ -129,6 +132,27 @@ class Graph:
             quarantine=quarantine,
             labels=self.config.graph.labels or None,
         )
+
+    def proposals(self, which: Filter | None = None, *, limit: int | None = None) -> list[Proposal]:
+        """Return the predicted edges that are to be reviewed, or those that fit a filter; best score first."""
+        which = Filter(statuses=("proposed",)) if which is None else which
+        return review.proposals(self.connection, which, limit=limit, labels=self.config.graph.labels)
+
+    def accept(self, which: Sequence[str] | Filter, *, by: str, reason: str | None = None) -> ReviewReport:
+        """Make predicted edges true, by id or by filter: the relationship itself appears in the graph."""
+        return review.accept(self.connection, which, by=by, reason=reason)
+
+    def reject(self, which: Sequence[str] | Filter, *, by: str, reason: str | None = None) -> ReviewReport:
+        """Reject predicted edges, by id or by filter: they are never proposed again."""
+        return review.reject(self.connection, which, by=by, reason=reason)
+
+    def undo(self, which: Sequence[str] | Filter, *, by: str) -> ReviewReport:
+        """Take back what `by` accepted or rejected."""
+        return review.undo(self.connection, which, by=by)
+
+    def runs(self) -> list[RunInfo]:
+        """Return the runs that have written into the graph, the latest first."""
+        return ledger.runs(self.connection)
 
     def rollback(self, run_id: str, *, commit: bool = True) -> RollbackReport:
         """Undo what a run wrote, except what a person reviewed since."""
