@@ -12,9 +12,14 @@ with kgsync.connect() as graph:
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# Before torch is imported: threads that wait for work sleep. By default they spin, and on a machine that does other
+# things as well (the database, for one) training then takes three times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from kgsync.config import Config

@@ -6,6 +6,7 @@ Refuses, in one line, what cannot be learned from honestly. Nothing is trained t
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import KgeModel
+from kgsync.kge.tune import Trial
+from kgsync.kge.tune import tune as search
 from kgsync.metrics import Metrics
 from kgsync.model import Model, recipe
 from kgsync.progress import Progress, silent
@@ -75,6 +78,23 @@ def train(
     if folder is not None:
         model.save(folder)
     return model
+
+
+def tune(
+    snapshot: Snapshot,
+    *,
+    config: TrainConfig | None = None,
+    split: SplitConfig | None = None,
+    seconds: float = 600.0,
+    tried: Callable[[Trial], None] = lambda trial: None,
+) -> TrainConfig:
+    """Return the training settings that suit `snapshot`; see `kgsync.kge.tune.tune`.
+
+    Only what early stopping looks at chooses; the edges that calibrate and test are not looked at.
+    """
+    parts = _split(snapshot, split or SplitConfig())
+    size = snapshot.entities.num_rows, len(snapshot.relations)
+    return search(parts.train, parts.select, *size, config or TrainConfig(), seconds=seconds, tried=tried)
 
 
 def _trained(folder: Path, wanted: str) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from kgsync.benchmark import Benchmark
 from kgsync.graph.write import WriteReport
 from kgsync.model import Model
 from kgsync.plan import Plan, PlannedEdge
@@ -11,6 +12,8 @@ from kgsync.snapshot import Snapshot
 from kgsync.validate import ValidationReport
 
 METRIC_HEADER = ("relation", "test edges", "MRR", "Hits@1", "Hits@3", "Hits@10")
+BENCHMARK_HEADER = ("part", "triples", "MRR", "Hits@1", "Hits@3", "Hits@10")
+_SLICES = {"cardinality": "relations", "entities": "entities", "reverse": "reverse edge"}
 EDGE_HEADER = ("score", "at least", "from", "relation", "to")
 
 
@@ -30,6 +33,34 @@ def metric_rows(model: Model, most: int = 20) -> list[tuple[object, ...]]:
 def edge_rows(edges: Iterable[PlannedEdge]) -> list[tuple[object, ...]]:
     """Return edges with their score and its lower bound."""
     return [(e.score, e.score_low, _end(e.head_name, e.head), e.relation, _end(e.tail_name, e.tail)) for e in edges]
+
+
+def benchmarked(done: Benchmark) -> list[str]:
+    """Return what a benchmark came to."""
+    config = done.trained.config
+    lines = [
+        f"{done.dataset}: {config.model}, rank {config.rank}, n3 {config.n3:g}, relation weight"
+        f" {config.relation_weight:g}; best after epoch {done.trained.best_epoch}, then {done.trained.stopped}.",
+        f"{done.train_seconds:,.1f} s of training, {done.eval_seconds:.1f} s of evaluation,"
+        f" {done.peak_memory_mb:,.0f} MB of memory.",
+    ]
+    if done.leaked:
+        lines.append(f"{done.leaked:,} triples of valid and test are in train as well: the results flatter.")
+    return lines
+
+
+def benchmark_rows(done: Benchmark) -> list[tuple[object, ...]]:
+    """Return the metrics of valid and test, and of the parts of test that tell something of their own."""
+    test = done.test
+    parts = {"valid (test edges compete)": done.valid, "test": test}
+    parts |= {f"  {side}s asked": metrics for side, metrics in sorted(test.sides.items())}
+    for name, slices in test.slices.items():
+        if len(slices) > 1:
+            parts |= {f"  {_SLICES[name]} {part}": metrics for part, metrics in slices.items()}
+    return [
+        (name, m.count // (1 if name.endswith("asked") else 2), m.mrr, m.hits_at_1, m.hits_at_3, m.hits_at_10)
+        for name, m in parts.items()
+    ]
 
 
 def pulled(snapshot: Snapshot) -> list[str]:

@@ -14,6 +14,7 @@ from kgsync.kge import evaluate as evaluate_module
 from kgsync.kge.evaluate import evaluate, rank
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import DistMult, KgeModel, create
+from kgsync.kge.slices import CLASSES, cardinality, slices
 
 ENTITIES, RELATIONS = 25, 3
 
@@ -63,12 +64,12 @@ def test_filtered_mean_ranks_equal_a_naive_count_in_blocks_of_any_size(
     model = coarse()
     expected = naive_ranks(model, triples, known)
     assert (expected % 1 == 0.5).any(), "no ties: the test would show nothing"
-    np.testing.assert_array_equal(rank(model, triples, known), expected)
+    np.testing.assert_array_equal(rank(model, triples, known).realistic, expected)
 
 
 def test_metrics_are_the_means_of_the_ranks_whole_per_side_and_per_relation() -> None:
     triples, known = random_triples(60, 1), KnownAnswers(random_triples(80, 2), ENTITIES, RELATIONS)
-    ranks, metrics = rank(coarse(), triples, known), evaluate(coarse(), triples, known)
+    ranks, metrics = rank(coarse(), triples, known).realistic, evaluate(coarse(), triples, known)
     assert metrics.count == 120
     assert metrics.mrr == pytest.approx((1 / ranks).mean())
     assert metrics.mean_rank == pytest.approx(ranks.mean())
@@ -123,10 +124,47 @@ def test_numbering_entities_and_relations_otherwise_changes_nothing() -> None:
         renumbered.relations[torch.from_numpy(both)] = model.relations
     before = rank(model, triples, KnownAnswers(train, ENTITIES, RELATIONS))
     after = rank(renumbered, renumber(triples), KnownAnswers(renumber(train), ENTITIES, RELATIONS))
-    np.testing.assert_array_equal(before, after)
+    np.testing.assert_array_equal(before.realistic, after.realistic)
 
 
 def test_no_triples_is_a_clear_error_and_not_a_division_by_zero() -> None:
     known = KnownAnswers(random_triples(10, 0), ENTITIES, RELATIONS)
     with pytest.raises(DataError, match="no triples to evaluate"):
         evaluate(coarse(), np.empty((0, 3), dtype=np.int64), known)
+
+
+def test_ties_show_in_the_optimistic_and_pessimistic_ranks_and_in_the_chance_corrected_mean() -> None:
+    known = KnownAnswers(np.array([[0, 0, 5], [0, 0, 6]]), ENTITIES, RELATIONS)
+    triples = np.array([[0, 0, 1]])
+    ranks = rank(Constant(ENTITIES, RELATIONS, 1, 0), triples, known)
+    assert ranks.optimistic.tolist() == [[1, 1]]
+    assert ranks.pessimistic.tolist() == [[ENTITIES - 2, ENTITIES]] == ranks.competing.tolist()
+    metrics = evaluate(Constant(ENTITIES, RELATIONS, 1, 0), triples, known)
+    assert metrics.adjusted_mean_rank_index == 0
+    assert (metrics.optimistic_mrr, metrics.to_dict()["optimistic_mrr"]) == (1, 1)
+    no_ties = evaluate(create("complex", ENTITIES, RELATIONS, 4, seed=0), triples, known)
+    assert "optimistic_mrr" not in no_ties.to_dict()
+
+
+def test_slices_tell_relations_entities_and_reversed_triples_apart_by_train_alone() -> None:
+    train = np.array(
+        [[0, 0, 1], [2, 0, 3], [0, 1, 4], [0, 1, 5], [4, 2, 0], [5, 2, 0], [0, 3, 1], [0, 3, 2], [1, 3, 1]]
+    )
+    train = np.concatenate([train, [[1, 3, 2]]])
+    triples = np.array([[6, 0, 1], [1, 0, 0], [2, 1, 1], [3, 2, 0], [2, 3, 5]])
+    assert [CLASSES[c] for c in cardinality(train, 4)] == ["1-1", "1-N", "N-1", "N-N"]
+    parts = {
+        name: {part: mask.tolist() for part, mask in masks.items()} for name, masks in slices(triples, train).items()
+    }
+    assert parts["cardinality"]["1-1"] == [True, True, False, False, False]
+    assert parts["cardinality"]["N-N"] == [False, False, False, False, True]
+    assert parts["entities"]["unseen"] == [True, False, False, False, False]
+    assert parts["reverse"]["known"] == [False, True, True, False, False]
+    known = KnownAnswers(train, ENTITIES, 4)
+    metrics = evaluate(create("complex", ENTITIES, 4, 2, seed=0), triples, known, train=train)
+    assert {name: sum(m.count for m in masks.values()) for name, masks in metrics.slices.items()} == {
+        "cardinality": 10,
+        "entities": 10,
+        "reverse": 10,
+    }
+    assert metrics.to_dict()["slices"]["entities"]["unseen"]["count"] == 2

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from kgsync.errors import ConfigError
 from kgsync.kge import models
@@ -21,6 +22,12 @@ def formula(model: KgeModel, anchor: int, relation: int, answer: int) -> float:
         return float(sum(a * b * c.conj() for a, b, c in zip(h, r, t, strict=True)).real)
     if model.name == "distmult":
         return float(sum(a * b * c for a, b, c in zip(h, r, t, strict=True)))
+    if model.name == "rescal":
+        d = len(h)
+        return float(sum(h[i] * r[i * d + j] * t[j] for i in range(d) for j in range(d)))
+    if model.name == "rotate":
+        h, t = (torch.complex(*row.chunk(2)) for row in (h, t))
+        return -sum(abs(complex(a * torch.exp(1j * phase) - b)) for a, phase, b in zip(h, r, t, strict=True))
     distances = [abs(float(a + b - c)) for a, b, c in zip(h, r, t, strict=True)]
     return -sum(distances) if model.name == "transe-l1" else -(sum(d * d for d in distances) ** 0.5)
 
@@ -66,8 +73,7 @@ def test_asking_for_the_relation_gives_the_same_score_as_asking_for_the_tail(nam
     model = scaled(name, 9, 4, 6, seed=2)
     heads, tails = torch.tensor([0, 3, 8]), torch.tensor([1, 3, 2])
     with torch.no_grad():
-        query = model.relate(model.entities[heads], model.entities[tails])
-        by_relation = model.similarity(model.relations, query).T  # [3, 2R]
+        by_relation = model.relation_scores(model.entities[heads], model.relations, model.entities[tails])  # [3, 2R]
     by_tail = torch.stack(
         [model.scores(heads, torch.full((3,), relation))[torch.arange(3), tails] for relation in range(8)], dim=1
     )
@@ -79,6 +85,8 @@ def test_queries_are_one_row_per_anchor_and_relation(name: str) -> None:
     model = scaled(name, 9, 4, 6, seed=2)
     queries = model.queries(torch.tensor([0, 3]), torch.tensor([7, 0]))
     assert queries.shape == (2, model.entities.shape[1])
+    rows = model.entities[torch.tensor([0, 3])], model.relations[torch.tensor([7, 0])]
+    torch.testing.assert_close(queries, model.compose(*rows).detach())
     scores = model.similarity(model.entities.detach(), queries).T
     torch.testing.assert_close(scores, model.scores(torch.tensor([0, 3]), torch.tensor([7, 0])))
 
@@ -92,7 +100,7 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another() -> None:
 
 
 def test_an_unknown_model_or_an_impossible_size_is_refused_with_the_choices() -> None:
-    with pytest.raises(ConfigError, match="complex, distmult, transe-l1, transe-l2"):
+    with pytest.raises(ConfigError, match="complex, distmult, transe-l1, transe-l2, rotate, rescal"):
         create("bert", 5, 2, 4, 0)
     with pytest.raises(ConfigError, match="at least 1"):
         create("complex", 0, 2, 4, 0)
@@ -102,10 +110,53 @@ def test_an_unknown_model_or_an_impossible_size_is_refused_with_the_choices() ->
 def test_the_n3_norm_is_the_sum_of_cubed_absolute_values_with_a_finite_gradient_at_zero(name: str) -> None:
     model = scaled(name, 3, 1, 5, seed=3)
     rows = model.entities.detach().clone()
-    absolute = torch.complex(*rows.chunk(2, dim=1)).abs() if name == "complex" else rows.abs()
+    absolute = torch.complex(*rows.chunk(2, dim=1)).abs() if name in ("complex", "rotate") else rows.abs()
     torch.testing.assert_close(model.cubes(rows), (absolute**3).sum())
     rows[0] = 0
     rows.requires_grad_()
     model.cubes(rows).backward()
     assert rows.grad is not None
     assert torch.isfinite(rows.grad).all()
+
+
+def test_rotations_have_the_modulus_one_so_that_n3_leaves_their_phases_alone() -> None:
+    model = create("rotate", 3, 2, 5, seed=3)
+    assert model.relations.shape == (4, 5)
+    assert model.relations.abs().max() <= torch.pi
+    rotated = torch.complex(*model.queries(torch.tensor([0, 1, 2]), torch.tensor([0, 3, 1])).chunk(2, dim=1))
+    torch.testing.assert_close(rotated.abs(), torch.complex(*model.entities.detach().chunk(2, dim=1)).abs())
+    norm = model.relation_cubes(model.relations)
+    assert float(norm) == 4 * 5
+    assert not norm.requires_grad
+
+
+def test_a_rotation_onto_the_answer_itself_has_a_finite_gradient() -> None:
+    model = create("rotate", 4, 1, 5, seed=3)
+    rows = model.entities.detach()
+    for gradient in model.pull_back(rows, rows[:2].clone(), torch.ones(4, 2)):
+        assert torch.isfinite(gradient).all()
+
+
+class Largest(TorchDispatchMode):
+    """Remembers how many numbers the largest tensor made inside held."""
+
+    numbers = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor):
+            self.numbers = max(self.numbers, made.numel())
+        return made
+
+
+def test_rotate_compares_a_few_coordinates_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "LIVE_DIFFERENCES", 700)
+    monkeypatch.setattr(models, "RELATION_DIFFERENCES", 700)
+    model = scaled("rotate", 60, 5, 10, seed=1)
+    queries = model.queries(torch.arange(7), torch.arange(7))
+    with Largest() as largest:
+        model.pull_back(model.entities.detach(), queries, model.similarity(model.entities.detach(), queries))
+        model.relation_scores(model.entities.detach(), model.relations.detach(), model.entities.detach())
+    assert largest.numbers <= 60 * 2 * 10, "more than the table: batch x entities x rank would be 4,200"
+    monkeypatch.setattr(models, "LIVE_DIFFERENCES", 1)
+    assert torch.isfinite(model.similarity(model.entities.detach(), queries)).all()

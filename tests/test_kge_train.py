@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,26 @@ class KilledAt:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_learns_a_graph_with_a_rule(name: str) -> None:
-    config = replace(SMALL, model=name, epochs=60, n3=0.0, eval_every=10)
+    learns(replace(SMALL, model=name, epochs=60, n3=0.0, eval_every=10))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"loss": "bce", "label_smoothing": 0.1},
+        {"loss": "margin", "model": "rotate", "negatives": 8},
+        {"loss": "margin", "adversarial_temperature": 0.0, "typed_negatives": True},
+        {"optimizer": "adam", "learning_rate": 0.01, "dropout": 0.2},
+        {"optimizer": "adam", "learning_rate": 0.01, "negatives": 8, "typed_negatives": True},
+        {"ema": 0.9},
+    ],
+    ids=str,
+)
+def test_every_loss_and_optimiser_learns_a_graph_with_a_rule(change: dict[str, Any]) -> None:
+    learns(replace(SMALL, epochs=60, n3=0.0, eval_every=10, **change))
+
+
+def learns(config: TrainConfig) -> None:
     result = trained(config)
     random_mrr = sum(1 / rank for rank in range(1, ENTITIES + 1)) / ENTITIES
     assert result.history[-1].loss < result.history[0].loss
@@ -74,14 +94,23 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     assert [epoch.loss for epoch in first.history] == [epoch.loss for epoch in again.history]
 
 
-@pytest.mark.parametrize("negatives", [0, 8])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"negatives": 8},
+        {"optimizer": "adam", "ema": 0.95, "dropout": 0.3},
+        {"optimizer": "adam", "ema": 0.95, "negatives": 8, "loss": "margin", "typed_negatives": True},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("step", [1, 9, 25, 37])
 def test_training_killed_at_any_step_continues_to_the_same_bits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, negatives: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int, change: dict[str, Any]
 ) -> None:
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(train_module, "REPORT_SECONDS", 0.0)
-    config = replace(SMALL, negatives=negatives)
+    config = replace(SMALL, **change)
     whole = trained(config)
     assert whole.steps > 37
     folder = tmp_path / "checkpoint"
@@ -115,6 +144,24 @@ def test_a_checkpoint_of_another_configuration_or_graph_or_a_damaged_one_is_refu
         trained(SMALL, checkpoint=tmp_path)
 
 
+@pytest.mark.parametrize("negatives", [0, 8])
+def test_averaged_embeddings_are_the_mean_over_the_steps(negatives: int) -> None:
+    config = replace(SMALL, negatives=negatives)
+    alone = [train(line()[0], NONE, ENTITIES, RELATIONS, replace(config, steps=n + 1)).model for n in range(5)]
+    averaged = train(line()[0], NONE, ENTITIES, RELATIONS, replace(config, steps=5, ema=0.5)).model
+    weights = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0]) / 31
+    for name, table in averaged.state_dict().items():
+        after = torch.stack([model.state_dict()[name] for model in alone])  # [5, n, d]
+        torch.testing.assert_close(table, (weights[:, None, None] * after).sum(dim=0))
+
+
+def test_averaged_embeddings_are_what_is_evaluated_and_kept() -> None:
+    result = trained(replace(SMALL, ema=0.99))
+    known = KnownAnswers(np.concatenate(line()), ENTITIES, RELATIONS)
+    assert evaluate(result.model, line()[1], known).mrr == max(epoch.valid_mrr or 0 for epoch in result.history)
+    assert not same_weights(result, trained(SMALL))
+
+
 def test_early_stopping_restores_the_best_epoch() -> None:
     result = trained(replace(SMALL, model="distmult", epochs=400, eval_every=2, patience=2, n3=0.0))
     assert result.stopped == "no better valid MRR in 2 evaluations"
@@ -143,8 +190,10 @@ def test_the_smallest_graphs_train_without_a_crash(name: str, triples: list[tupl
 def test_nothing_to_train_on_and_impossible_settings_are_one_clear_line() -> None:
     with pytest.raises(DataError, match="no triples to train on"):
         train(NONE, NONE, 5, 1, SMALL)
-    with pytest.raises(ConfigError, match=r"train.learning_rate is 0.*more than 0"):
-        trained(replace(SMALL, learning_rate=0.0))
+    with pytest.raises(ConfigError, match=r"train.learning_rate is -1.*more than 0"):
+        trained(replace(SMALL, learning_rate=-1.0))
+    with pytest.raises(ConfigError, match=r"train.label_smoothing is 0.1.*set train.loss to bce"):
+        trained(replace(SMALL, label_smoothing=0.1))
     with pytest.raises(DataError, match="triple 0 has tail 9"):
         train(np.array([(0, 0, 1)]), np.array([(0, 0, 9)]), 5, 1, SMALL)
 
@@ -190,6 +239,13 @@ def test_automatic_settings_follow_the_graph_and_stay_once_filled_in() -> None:
     assert (tiny.negatives, small.negatives, large.negatives) == (0, 0, 4_096)
     assert all(resolve(config, 100, 800) == config for config in (tiny, small, large))
     assert resolve(TrainConfig(model="transe-l1"), 3_000, 9_000).negatives == 4_096
+    assert resolve(TrainConfig(model="rescal"), 100, 800).rank == 100
+    assert resolve(TrainConfig(), 10, 10).learning_rate == 0.1
+    assert resolve(TrainConfig(optimizer="adam"), 10, 10).learning_rate == 0.001
+    assert resolve(TrainConfig(model="rotate", loss="margin"), 10, 10).margin == 9.0
+    assert resolve(TrainConfig(model="transe-l2", loss="bce"), 10, 10).margin == 3.0
+    assert resolve(TrainConfig(model="rotate"), 10, 10).margin == 0.0
+    assert resolve(TrainConfig(loss="margin"), 10, 10).margin == 0.0
     assert resolve(TrainConfig(model="transe-l2", precision="bf16"), 10, 10).precision == "f32"
     assert trained(SMALL).config == resolve(SMALL, ENTITIES, 1_000)
 
@@ -200,7 +256,9 @@ def test_the_number_of_threads_is_set_back() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_umls_reaches_a_test_mrr_of_nine_tenths_in_a_short_time() -> None:
+@pytest.fixture(scope="module")
+def umls() -> tuple[list[np.ndarray], int, int]:
+    """Return train, valid and test triples, and the numbers of entities and relations."""
     default = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("KGSYNC_BENCHMARKS", default)) / "umls"
     if not folder.is_dir():
@@ -212,10 +270,37 @@ def test_umls_reaches_a_test_mrr_of_nine_tenths_in_a_short_time() -> None:
         rows = [line.split("\t") for line in (folder / f"{part}.tsv").read_text().splitlines()]
         numbers = [[names[i % 2].setdefault(name, len(names[i % 2])) for i, name in enumerate(row)] for row in rows]
         parts.append(np.array(numbers))
-    entities, relations = map(len, names)
+    return parts, len(names[0]), len(names[1])
+
+
+def test_umls_reaches_a_test_mrr_of_nine_tenths_in_a_short_time(umls: tuple[list[np.ndarray], int, int]) -> None:
+    parts, entities, relations = umls
     result = train(parts[0], parts[1], entities, relations, TrainConfig(rank=200))
     known = KnownAnswers(np.concatenate(parts), entities, relations)
     metrics = evaluate(result.model, parts[2], known)
     assert metrics.mrr > 0.9
     untrained = create("complex", entities, relations, 8, 0)
     assert evaluate(untrained, parts[2], known).mrr < 0.2
+
+
+@pytest.mark.parametrize(
+    ("change", "floor"),
+    [
+        ({"model": "complex", "loss": "bce", "relation_weight": 0.25}, 0.85),
+        ({"model": "complex", "optimizer": "adam", "learning_rate": 0.01, "ema": 0.9}, 0.75),
+        ({"model": "rotate"}, 0.75),
+        ({"model": "rotate", "loss": "margin"}, 0.75),
+        ({"model": "rescal"}, 0.75),
+        ({"model": "transe-l1", "loss": "margin"}, 0.6),
+        ({"model": "transe-l2"}, 0.6),
+    ],
+    ids=str,
+)
+def test_every_model_learns_umls_in_a_few_epochs(
+    umls: tuple[list[np.ndarray], int, int], change: dict[str, Any], floor: float
+) -> None:
+    parts, entities, relations = umls
+    config = replace(TrainConfig(rank=40, epochs=15, eval_every=5, relation_weight=0.0, threads=1), **change)
+    result = train(parts[0], parts[1], entities, relations, config)
+    mrr = evaluate(result.model, parts[2], KnownAnswers(np.concatenate(parts), entities, relations)).mrr
+    assert mrr > floor

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from kgsync.config import Config
+from kgsync.config import FILE_NAME, Config
 from kgsync.progress import Progress
 
 if TYPE_CHECKING:
     from kgsync.graph.connection import Connection
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_CONFIG_PATH = "kgsync.config_path"  # in the context of a command
 
 
 def connection_options(command: F) -> F:
@@ -41,7 +43,8 @@ def connection_options(command: F) -> F:
 def config_option(command: F) -> F:
     """Add `--config`; the command receives a loaded `Config` as `config`."""
 
-    def load(_: click.Context, __: click.Parameter, path: Path | None) -> Config:
+    def load(context: click.Context, _: click.Parameter, path: Path | None) -> Config:
+        context.meta[_CONFIG_PATH] = path or Path(FILE_NAME)
         return Config.load(path)
 
     return click.option(
@@ -51,6 +54,12 @@ def config_option(command: F) -> F:
         metavar="FILE",
         help="Configuration file [default: kgsync.toml, if there is one].",
     )(command)
+
+
+def config_path() -> Path:
+    """Return the file that `--config` means, also if it is not there yet."""
+    path: Path = click.get_current_context().meta[_CONFIG_PATH]
+    return path
 
 
 def workspace_option(command: F) -> F:

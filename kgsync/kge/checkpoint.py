@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from torch import Tensor
 
 from kgsync.errors import DataError
 from kgsync.kge import artefact
+from kgsync.kge.average import Average
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.models import KgeModel
-from kgsync.kge.optimizer import Adagrad
+from kgsync.kge.optimizer import OPTIMIZERS
 
 FILE = "training.safetensors"
 WHEN_TO_STOP = {"epochs", "steps", "time_budget", "threads"}  # may differ between the parts of one training
@@ -51,18 +54,43 @@ class State:
 
     def __init__(self, model: KgeModel, config: TrainConfig) -> None:
         self.model = model
-        self.entities = Adagrad(model.entities.data, config.learning_rate)
-        self.relations = Adagrad(model.relations.data, config.learning_rate)
+        tables = {name: parameter.data for name, parameter in model.named_parameters()}
+        optimizer = OPTIMIZERS[config.optimizer]
+        self.optimizers = {name: optimizer(table, config.learning_rate) for name, table in tables.items()}
+        self.averages = {name: Average(table, config.ema) for name, table in tables.items()} if config.ema else {}
         self.generator = torch.Generator().manual_seed(config.seed)
         self.best: dict[str, Tensor] = {}  # a copy of the embeddings at `best_epoch`
         self.counters = Counters()
 
+    def step(self, for_entities: Tensor, for_relations: Tensor, rows: Tensor | None) -> None:
+        """Move the embeddings along their gradients: of the relations, and of all entities or of `rows`."""
+        for name, gradient, moved in (("entities", for_entities, rows), ("relations", for_relations, None)):
+            if self.averages:
+                self.averages[name].count(self.counters.steps, moved)
+            self.optimizers[name].step(gradient, moved)
+        self.counters.steps += 1
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Let the model have its averaged embeddings for a while, where there are averages."""
+        before = {name: self.model.get_parameter(name).data for name in self.averages}
+        for name, average in self.averages.items():
+            self.model.get_parameter(name).data = average.value(self.counters.steps)
+        try:
+            yield
+        finally:
+            for name, table in before.items():
+                self.model.get_parameter(name).data = table
+
     def keep_best(self) -> None:
-        """Remember the embeddings as they are now."""
+        """Remember the embeddings that the model has now."""
         self.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
 
     def restore_best(self) -> None:
-        """Give the model the embeddings of the best epoch back."""
+        """Give the model the embeddings of the best epoch back; if none was evaluated, the last, averaged."""
+        if self.counters.steps and not self.best:
+            with self.averaged():
+                self.keep_best()
         if self.best:
             self.model.load_state_dict(self.best)
 
@@ -70,8 +98,7 @@ class State:
         """Write the state to `folder`, replacing an earlier one, all or nothing."""
         tensors = {
             **self.model.state_dict(),
-            "entity_sums": self.entities.sums,
-            "relation_sums": self.relations.sums,
+            **self._memory(),
             "generator": self.generator.get_state(),
             **{f"best_{name}": tensor for name, tensor in self.best.items()},
         }
@@ -91,8 +118,8 @@ class State:
         if header.get("fingerprint") != fingerprint:
             raise DataError(f"{path} belongs to another graph or configuration", fix=f"delete {folder}")
         self.model.load_state_dict({name: tensors[name] for name in self.model.state_dict()})
-        self.entities.sums.copy_(tensors["entity_sums"])
-        self.relations.sums.copy_(tensors["relation_sums"])
+        for name, tensor in self._memory().items():
+            tensor.copy_(tensors[name])
         self.generator.set_state(tensors["generator"])
         self.best = {name.removeprefix("best_"): tensor for name, tensor in tensors.items() if name.startswith("best_")}
         counters: dict[str, Any] = header["counters"]
@@ -100,6 +127,15 @@ class State:
             counters["best_mrr"] = -math.inf
         counters["history"] = [Epoch(**epoch) for epoch in counters["history"]]
         self.counters = Counters(**counters)
+        for optimizer in self.optimizers.values():
+            optimizer.steps = self.counters.steps
+
+    def _memory(self) -> dict[str, Tensor]:
+        """Return what optimisers and averages remember, by the name it has in the file."""
+        moments = {f"{t}_{name}": m for t, each in self.optimizers.items() for name, m in each.moments.items()}
+        sums = {f"{table}_average": average.sums for table, average in self.averages.items()}
+        counted = {f"{table}_counted": average.counted for table, average in self.averages.items()}
+        return moments | sums | counted
 
     @staticmethod
     def delete(folder: Path) -> None:

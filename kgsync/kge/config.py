@@ -10,13 +10,21 @@ from typing import Literal
 class TrainConfig:
     """How an embedding model is trained. The defaults suit graphs of 100 to 100,000 entities."""
 
-    model: Literal["complex", "distmult", "transe-l1", "transe-l2"] = "complex"
-    rank: int = 0  # complex numbers (complex) or floats (others) per entity; 0: 100 to 400, by size
+    model: Literal["complex", "distmult", "transe-l1", "transe-l2", "rotate", "rescal"] = "complex"
+    rank: int = 0  # complex numbers (complex, rotate) or floats (others) per entity; 0: 100 to 400, by size
+    loss: Literal["softmax", "bce", "margin"] = "softmax"  # cross-entropy, yes or no per entity, or self-adversarial
+    margin: float = 0.0  # added to scores by bce and margin; 0: 9 for rotate and transe-l1, 3 for transe-l2, else none
+    adversarial_temperature: float = 1.0  # of margin: how much more the hardest negatives count; 0: all count alike
+    label_smoothing: float = 0.0  # of bce: share of the labels that is spread over all entities
+    dropout: float = 0.0  # share of a query's coordinates that a step leaves out
     epochs: int = 100  # at most; early stopping usually ends sooner
     steps: int = 0  # at most; 0: no limit. Repeats exactly what a time budget cut short
     batch: int = 0  # distinct queries per step; 0: a twentieth of all, between 50 and 500
     negatives: int = 0  # entities that compete in a step; 0: all, or 4,096 in a large graph
-    learning_rate: float = 0.1  # of Adagrad
+    typed_negatives: bool = False  # only entities seen on that side of the relation compete; ranks among all get worse
+    optimizer: Literal["adagrad", "adam"] = "adagrad"
+    learning_rate: float = 0.0  # 0: 0.1 for adagrad, 0.001 for adam
+    ema: float = 0.0  # decay per step of averaged embeddings, which then are the result; 0: no averaging
     n3: float = 0.02  # weight of the N3 regulariser
     relation_weight: float = 0.25  # weight of the relation-prediction head
     patience: int = 3  # evaluations without a better MRR before stopping

@@ -9,14 +9,18 @@ from pathlib import Path
 from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.models import MODELS
+from kgsync.kge.optimizer import OPTIMIZERS
 
 RANKS = 100, 400  # the smaller a graph, the more room per entity helps, and the less it costs
 ENTITY_FLOATS = 400_000  # rank x entities that is aimed at between the two
 BATCHES = 50, 500
 STEPS_PER_EPOCH = 20  # small graphs need small batches to learn in time
-ALL_ENTITIES = {"transe-l1": 2_000}  # up to which all entities compete: its gradient is no matrix product
+MATRIX_RANK = 100  # of RESCAL at most, whose relations are matrices
+ALL_ENTITIES = {"transe-l1": 2_000, "rotate": 2_000}  # up to which all compete: their scores are no matrix product
 ALL_ENTITIES_ELSE = 50_000
 NEGATIVES = 4_096
+LOSSES = "softmax", "bce", "margin"
+RATES = {"adagrad": 0.1, "adam": 0.001}
 BF16_UNITS = {"avx512_bf16", "amx_bf16"}  # processors without them emulate, far slower than float32
 
 
@@ -27,17 +31,20 @@ def resolve(config: TrainConfig, n_entities: int, n_queries: int) -> TrainConfig
         ConfigError: a setting is out of range.
     """
     check(config)
-    rank = min(max(ENTITY_FLOATS // n_entities, RANKS[0]), RANKS[1])
+    kind = MODELS[config.model]
+    rank = min(max(ENTITY_FLOATS // n_entities, RANKS[0]), MATRIX_RANK if config.model == "rescal" else RANKS[1])
     batch = min(max(n_queries // STEPS_PER_EPOCH, BATCHES[0]), BATCHES[1])
     sampled = n_entities > ALL_ENTITIES.get(config.model, ALL_ENTITIES_ELSE)
     # Decided by what the processor has, not by timing it: the same machine must always give the same bytes.
-    precise = config.precision == "f32" or not MODELS[config.model].bf16_safe
+    precise = config.precision == "f32" or not kind.bf16_safe
     bf16 = not precise and (config.precision == "bf16" or _has_bf16())
     return replace(
         config,
         rank=config.rank or rank,
         batch=config.batch or batch,
+        margin=config.margin or (0.0 if config.loss == "softmax" else kind.margin),
         negatives=config.negatives or (NEGATIVES if sampled else 0),
+        learning_rate=config.learning_rate or RATES[config.optimizer],
         precision="bf16" if bf16 else "f32",
     )
 
@@ -47,11 +54,19 @@ def check(config: TrainConfig) -> None:
     rules = [
         ("model", config.model in MODELS, f"one of {', '.join(MODELS)}"),
         ("rank", config.rank >= 0, "at least 1, or 0 for automatic"),
+        ("loss", config.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
+        ("margin", 0 <= config.margin < math.inf, "at least 0"),
+        ("adversarial_temperature", 0 <= config.adversarial_temperature < math.inf, "at least 0"),
+        ("label_smoothing", 0 <= config.label_smoothing < 1, "at least 0 and less than 1"),
+        ("label_smoothing", config.label_smoothing == 0 or config.loss == "bce", "0, or set train.loss to bce"),
+        ("dropout", 0 <= config.dropout < 1, "at least 0 and less than 1"),
         ("epochs", config.epochs >= 1, "at least 1"),
         ("steps", config.steps >= 0, "at least 1, or 0 for no limit"),
         ("batch", config.batch >= 0, "at least 1, or 0 for automatic"),
         ("negatives", config.negatives >= 0, "at least 1, or 0 for automatic"),
-        ("learning_rate", 0 < config.learning_rate < math.inf, "more than 0"),
+        ("optimizer", config.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
+        ("learning_rate", 0 <= config.learning_rate < math.inf, "more than 0, or 0 for automatic"),
+        ("ema", 0 <= config.ema < 1, "at least 0 and less than 1"),
         ("n3", 0 <= config.n3 < math.inf, "at least 0"),
         ("relation_weight", 0 <= config.relation_weight < math.inf, "at least 0"),
         ("patience", config.patience >= 1, "at least 1"),

@@ -1,12 +1,13 @@
 """Filtered ranking: where a model puts the true answer among all entities that are not known answers.
 
-Both sides, the mean ("realistic") rank for ties, one row of scores per distinct query, in blocks.
+Both sides, the mean ("realistic") rank for ties, one row of scores per distinct query, in blocks. What ties could
+hide is shown: the optimistic and the pessimistic rank stand beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,28 @@ import torch
 from kgsync.errors import DataError
 from kgsync.kge.known import KnownAnswers, check_triples
 from kgsync.kge.models import KgeModel, as_tensor
+from kgsync.kge.slices import slices
 from kgsync.progress import Progress, silent
 
 LIVE_SCORES = 1 << 23  # scores kept at a time (32 MiB)
-Ranks = np.ndarray[Any, np.dtype[np.float64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The filtered ranks [n, 2] of the tail and of the head of each triple; 1 is best."""
+
+    optimistic: Floats  # every tie goes to the true answer
+    pessimistic: Floats  # every tie goes against it
+    competing: Floats  # entities that were ranked, the true answer included
+
+    @property
+    def realistic(self) -> Floats:
+        """Return the mean of the two, which is what counts."""
+        return (self.optimistic + self.pessimistic) / 2
+
+    def __getitem__(self, chosen: Any) -> Ranks:
+        return Ranks(self.optimistic[chosen], self.pessimistic[chosen], self.competing[chosen])
 
 
 @dataclass(frozen=True)
@@ -30,9 +49,13 @@ class Metrics:
     hits_at_3: float
     hits_at_10: float
     mean_rank: float
+    adjusted_mean_rank_index: float  # 1 is perfect, 0 is chance (Berrendorf et al. 2020, arXiv:2002.06914)
+    optimistic_mrr: float
+    pessimistic_mrr: float
     count: int  # ranks, two per triple where both sides are counted
     sides: Mapping[str, Metrics] = field(default_factory=dict)  # "head" and "tail", by what was asked for
     per_relation: Mapping[int, Metrics] = field(default_factory=dict)  # each with its own sides
+    slices: Mapping[str, Mapping[str, Metrics]] = field(default_factory=dict)  # see `kgsync.kge.slices`
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; empty parts are left out."""
@@ -42,19 +65,31 @@ class Metrics:
             "hits_at_3": self.hits_at_3,
             "hits_at_10": self.hits_at_10,
             "mean_rank": self.mean_rank,
+            "adjusted_mean_rank_index": self.adjusted_mean_rank_index,
             "count": self.count,
         }
+        if self.optimistic_mrr != self.pessimistic_mrr:
+            means |= {"optimistic_mrr": self.optimistic_mrr, "pessimistic_mrr": self.pessimistic_mrr}
         parts = {
             "sides": {side: metrics.to_dict() for side, metrics in self.sides.items()},
             "per_relation": {str(relation): m.to_dict() for relation, m in self.per_relation.items()},
+            "slices": {
+                name: {part: metrics.to_dict() for part, metrics in parts.items()}
+                for name, parts in self.slices.items()
+            },
         }
         return means | {name: part for name, part in parts.items() if part}
 
 
 def evaluate(
-    model: KgeModel, triples: np.ndarray[Any, Any], known: KnownAnswers, *, progress: Progress = silent
+    model: KgeModel,
+    triples: np.ndarray[Any, Any],
+    known: KnownAnswers,
+    *,
+    train: np.ndarray[Any, Any] | None = None,
+    progress: Progress = silent,
 ) -> Metrics:
-    """Return the metrics of `triples` [n, 3], whole, per side and per relation.
+    """Return the metrics of `triples` [n, 3], whole, per side, per relation and, with `train`, per slice.
 
     Neither `known` answers nor the evaluated triples themselves compete.
 
@@ -65,13 +100,18 @@ def evaluate(
         raise DataError("there are no triples to evaluate", fix="hide a larger share, or pull a larger subgraph")
     ranks = rank(model, triples, known, progress=progress)
     relations = triples[:, 1]
-    per_relation = {int(r): _both_sides(ranks[relations == r]) for r in np.unique(relations)}
-    whole = _both_sides(ranks)
-    return _means(ranks, sides=whole.sides, per_relation=per_relation)
+    return replace(
+        _both_sides(ranks),
+        per_relation={int(r): _both_sides(ranks[relations == r]) for r in np.unique(relations)},
+        slices={
+            name: {part: _both_sides(ranks[rows]) for part, rows in parts.items() if rows.any()}
+            for name, parts in ({} if train is None else slices(triples, train)).items()
+        },
+    )
 
 
 def rank(model: KgeModel, triples: np.ndarray[Any, Any], known: KnownAnswers, *, progress: Progress = silent) -> Ranks:
-    """Return the filtered ranks [n, 2] of the tail and of the head of each triple; 1 is best."""
+    """Return the filtered ranks of `triples` [n, 3]."""
     check_triples(triples, known.n_entities, known.n_relations)
     heads, relations, tails = triples.astype(np.int64).T
     queries = np.stack(
@@ -80,8 +120,9 @@ def rank(model: KgeModel, triples: np.ndarray[Any, Any], known: KnownAnswers, *,
     distinct, query = np.unique(queries, axis=0, return_inverse=True)
     order = np.argsort(query.reshape(-1), kind="stable")  # triples by the query they belong to
     query, targets = query.reshape(-1)[order], np.concatenate([tails, heads])[order]
-    ranks = np.empty(len(order))
-    size = max(1, min(1024, LIVE_SCORES // known.n_entities))
+    found = np.empty((3, len(order)))  # optimistic, pessimistic, competing
+    n = known.n_entities
+    size = max(1, min(1024, LIVE_SCORES // n))
     for start in range(0, len(distinct), size):
         anchors, asked = distinct[start : start + size].T
         first, last = np.searchsorted(query, [start, start + size])
@@ -89,28 +130,33 @@ def rank(model: KgeModel, triples: np.ndarray[Any, Any], known: KnownAnswers, *,
         scores = model.scores(as_tensor(anchors), as_tensor(asked))  # [b, n_entities]
         _refuse_non_finite(scores, model)
         own = scores[as_tensor(rows), as_tensor(entities)]
-        hidden_rows, hidden_entities = known.mask(anchors, asked)
-        scores[as_tensor(hidden_rows), as_tensor(hidden_entities)] = -torch.inf
-        scores[as_tensor(rows), as_tensor(entities)] = -torch.inf
-        ranks[order[first:last]] = _mean_ranks(scores, as_tensor(rows), own)
+        hidden = np.unique(np.concatenate([_code(*known.mask(anchors, asked), n), _code(rows, entities, n)]))
+        scores.view(-1)[as_tensor(hidden)] = -torch.inf
+        competing = n + 1 - np.bincount(hidden // n, minlength=len(anchors))  # the true answer itself competes
+        found[:2, order[first:last]] = _count(scores, as_tensor(rows), own)
+        found[2, order[first:last]] = competing[rows]
         progress("evaluating", min(start + size, len(distinct)), len(distinct))
-    return ranks.reshape(2, -1).T
+    return Ranks(*(row.reshape(2, -1).T for row in found))
 
 
-def _mean_ranks(scores: torch.Tensor, rows: torch.Tensor, own: torch.Tensor) -> Ranks:
-    """Return 1 + better + equal / 2 for each target.
+def _count(scores: torch.Tensor, rows: torch.Tensor, own: torch.Tensor) -> Floats:
+    """Return 1 + better and 1 + better + equal of each target [2, t]; what is hidden is worse than everything."""
+    size = max(1, LIVE_SCORES // scores.shape[1])
+    parts = []
+    for part, target in zip(torch.split(rows, size), torch.split(own, size), strict=True):
+        block, target = scores.index_select(0, part), target[:, None]
+        parts.append(torch.stack([_sum(block > target), _sum(block >= target)]))
+    counts: Floats = 1.0 + torch.cat(parts, dim=1).double().numpy()
+    return counts
 
-    better - worse is the sum of signs and better + equal + worse the number of entities n, so that
-    better + equal / 2 = (n + sum of signs) / 2; what is hidden counts as worse.
-    """
-    n = scores.shape[1]
-    size = max(1, LIVE_SCORES // n)
-    signs = [
-        (scores.index_select(0, part) - target[:, None]).sign_().sum(dim=1)  # exact up to 2^24 entities
-        for part, target in zip(torch.split(rows, size), torch.split(own, size), strict=True)
-    ]
-    ranks: Ranks = (1 + (n + torch.cat(signs).double()) / 2).numpy()
-    return ranks
+
+def _sum(mask: torch.Tensor) -> torch.Tensor:
+    return mask.view(torch.uint8).sum(dim=1, dtype=torch.int32)  # five times faster than the sum of booleans
+
+
+def _code(rows: np.ndarray[Any, Any], entities: np.ndarray[Any, Any], n: int) -> np.ndarray[Any, Any]:
+    code: np.ndarray[Any, Any] = rows.astype(np.int64) * n + entities
+    return code
 
 
 def _refuse_non_finite(scores: torch.Tensor, model: KgeModel) -> None:
@@ -123,21 +169,21 @@ def _refuse_non_finite(scores: torch.Tensor, model: KgeModel) -> None:
 
 
 def _both_sides(ranks: Ranks) -> Metrics:
-    return _means(ranks, sides={"head": _means(ranks[:, 1]), "tail": _means(ranks[:, 0])})
+    return replace(_means(ranks), sides={"head": _means(ranks[:, 1]), "tail": _means(ranks[:, 0])})
 
 
-def _means(
-    ranks: Ranks,
-    sides: Mapping[str, Metrics] | None = None,
-    per_relation: Mapping[int, Metrics] | None = None,
-) -> Metrics:
+def _means(ranks: Ranks) -> Metrics:
+    realistic = ranks.realistic
+    mean_rank = float(realistic.mean())
+    by_chance = float(((ranks.competing + 1) / 2).mean())
     return Metrics(
-        mrr=float((1 / ranks).mean()),
-        hits_at_1=float((ranks <= 1).mean()),
-        hits_at_3=float((ranks <= 3).mean()),
-        hits_at_10=float((ranks <= 10).mean()),
-        mean_rank=float(ranks.mean()),
-        count=ranks.size,
-        sides=sides or {},
-        per_relation=per_relation or {},
+        mrr=float((1 / realistic).mean()),
+        hits_at_1=float((realistic <= 1).mean()),
+        hits_at_3=float((realistic <= 3).mean()),
+        hits_at_10=float((realistic <= 10).mean()),
+        mean_rank=mean_rank,
+        adjusted_mean_rank_index=1 - (mean_rank - 1) / (by_chance - 1) if by_chance > 1 else 1.0,
+        optimistic_mrr=float((1 / ranks.optimistic).mean()),
+        pessimistic_mrr=float((1 / ranks.pessimistic).mean()),
+        count=realistic.size,
     )

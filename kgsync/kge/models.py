@@ -6,26 +6,31 @@ Relation ids run to 2 * n_relations: (h, r) asks for tails, (t, r + n_relations)
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from kgsync.errors import ConfigError
 
 SCORE_BLOCK = 1024  # candidates per product: the block is transposed while it is still in the cache
+LIVE_DIFFERENCES = 1 << 16  # coordinates that RotatE compares at a time: they stay in the cache
+RELATION_DIFFERENCES = 1 << 18  # the same for its relations, where every part costs the time of a checkpoint
+TINY = 1e-24  # squared distance below which the gradient of a distance counts as 0
 
 
 class KgeModel(torch.nn.Module):
-    """A table of entity rows and one of relation rows, joined by `compose` and `similarity`.
+    """A table of entity rows [E, d] and one of relation rows [2R, w], joined by `compose` and `similarity`.
 
-    The score of (h, r, t) is `similarity(t, compose(h, r))`, and the same as `similarity(r, relate(h, t))`.
+    The score of (h, r, t) is `similarity(t, compose(h, r))`; `relation_scores` gives the same for all r at once.
     """
 
     name: str
-    width = 1  # floats per entity and rank
     init = 1e-3  # standard deviation of the first embeddings
+    margin = 0.0  # what makes logits of scores that are negative distances, if nothing else is asked for
     bf16_safe = False  # whether products of that precision are good enough to train with
 
     def __init__(self, n_entities: int, n_relations: int, rank: int, seed: int) -> None:
@@ -34,16 +39,28 @@ class KgeModel(torch.nn.Module):
         self.n_relations = n_relations
         self.rank = rank
         generator = torch.Generator().manual_seed(seed)
-        dim = self.width * rank
-        self.entities = torch.nn.Parameter(torch.randn(n_entities, dim, generator=generator) * self.init)
-        self.relations = torch.nn.Parameter(torch.randn(2 * n_relations, dim, generator=generator) * self.init)
+        width, relation_width = self.widths(rank)
+        self.entities = torch.nn.Parameter(torch.randn(n_entities, width, generator=generator) * self.init)
+        self.relations = torch.nn.Parameter(self.first_relations(2 * n_relations, relation_width, generator))
+
+    @staticmethod
+    def widths(rank: int) -> tuple[int, int]:
+        """Return d and w: how many floats an entity row and a relation row hold."""
+        return rank, rank
+
+    def first_relations(self, amount: int, width: int, generator: torch.Generator) -> Tensor:
+        """Return the relation rows [amount, width] that training starts from."""
+        return torch.randn(amount, width, generator=generator) * self.init
 
     def compose(self, anchors: Tensor, relations: Tensor) -> Tensor:
-        """Return the query [B, d] of anchor rows [B, d] and relation rows [B, d]."""
+        """Return the query [B, d] of anchor rows [B, d] and relation rows [B, w]."""
         raise NotImplementedError
 
     def relate(self, heads: Tensor, tails: Tensor) -> Tensor:
-        """Return the query [B, d] that asks for the relation between head rows and tail rows [B, d]."""
+        """Return the query [B, w] that asks for the relation between head rows and tail rows [B, d].
+
+        Its `similarity` to a relation row is the score. A model without such a query has `relation_scores`.
+        """
         raise NotImplementedError
 
     def similarity(self, candidates: Tensor, queries: Tensor) -> Tensor:
@@ -61,9 +78,17 @@ class KgeModel(torch.nn.Module):
         for_candidates, for_queries = torch.autograd.grad(scores, inputs, gradient)
         return for_candidates, for_queries
 
+    def relation_scores(self, heads: Tensor, relations: Tensor, tails: Tensor) -> Tensor:
+        """Return scores [T, C] of candidate relation rows [C, w] between head rows and tail rows [T, d]."""
+        return self.similarity(relations, self.relate(heads, tails)).T
+
     def cubes(self, rows: Tensor) -> Tensor:
-        """Return the sum of |x|³ over `rows`, of which N3 is made (Lacroix et al. 2018)."""
+        """Return the sum of |x|³ over entity `rows`, of which N3 is made (Lacroix et al. 2018)."""
         return rows.abs().pow(3).sum()
+
+    def relation_cubes(self, rows: Tensor) -> Tensor:
+        """Return the same over relation `rows`."""
+        return self.cubes(rows)
 
     @torch.no_grad()
     def queries(self, anchors: Tensor, relations: Tensor) -> Tensor:
@@ -115,12 +140,15 @@ class ComplEx(ProductModel):
     """Trouillon et al. 2016, arXiv:1606.06357: Re(sum_i h_i r_i conj(t_i)); a row is [real | imaginary]."""
 
     name = "complex"
-    width = 2
+
+    @staticmethod
+    def widths(rank: int) -> tuple[int, int]:
+        """Return two floats per complex number, for both."""
+        return 2 * rank, 2 * rank
 
     def compose(self, anchors: Tensor, relations: Tensor) -> Tensor:
         """Return h ∘ r, so that Re<h ∘ r, conj t> is the inner product with the row of t."""
-        (a, b), (c, d) = anchors.chunk(2, dim=1), relations.chunk(2, dim=1)
-        return torch.cat([a * c - b * d, a * d + b * c], dim=1)
+        return _times(anchors, *relations.chunk(2, dim=1))
 
     def relate(self, heads: Tensor, tails: Tensor) -> Tensor:
         """Return conj(h) ∘ t: Re(sum h r conj(t)) is its inner product with the row of r."""
@@ -129,8 +157,37 @@ class ComplEx(ProductModel):
 
     def cubes(self, rows: Tensor) -> Tensor:
         """Return the sum of |z|³ over complex numbers z."""
-        real, imaginary = rows.chunk(2, dim=1)
-        return (real.square() + imaginary.square()).pow(1.5).sum()
+        return _cubes(rows)
+
+
+class Rescal(ProductModel):
+    """Nickel et al. 2011 (ICML 28): hᵀ R t, each relation row being a matrix R [d, d]."""
+
+    name = "rescal"
+    init = 0.1
+
+    @staticmethod
+    def widths(rank: int) -> tuple[int, int]:
+        """Return d and d²."""
+        return rank, rank * rank
+
+    def compose(self, anchors: Tensor, relations: Tensor) -> Tensor:
+        """Return hᵀ R."""
+        matrices = relations.view(len(relations), anchors.shape[1], anchors.shape[1])  # [B, d, d]
+        return torch.bmm(anchors[:, None], matrices)[:, 0]
+
+    def relate(self, heads: Tensor, tails: Tensor) -> Tensor:
+        """Return h tᵀ: hᵀ R t is its inner product with R."""
+        return (heads[:, :, None] * tails[:, None]).flatten(1)
+
+    @torch.no_grad()
+    def queries(self, anchors: Tensor, relations: Tensor) -> Tensor:
+        """Return the queries [B, d], without a copy of its relation's matrix for each."""
+        queries = self.entities.new_empty(len(anchors), self.rank)
+        for relation in set(relations.tolist()):
+            at = relations == relation
+            queries[at] = self.entities[anchors[at]] @ self.relations[relation].view(self.rank, self.rank)
+        return queries
 
 
 class TransE(KgeModel):
@@ -156,6 +213,7 @@ class TransEL1(TransE):
 
     name = "transe-l1"
     norm = 1.0
+    margin = 9.0
 
 
 class TransEL2(TransE):
@@ -163,15 +221,109 @@ class TransEL2(TransE):
 
     name = "transe-l2"
     norm = 2.0
+    margin = 3.0
 
 
-MODELS: dict[str, type[KgeModel]] = {kind.name: kind for kind in (ComplEx, DistMult, TransEL1, TransEL2)}
+class RotatE(KgeModel):
+    """Sun et al. 2019, arXiv:1902.10197: -sum_i |h_i r_i - t_i| over complex h, t and r_i = exp(i φ_i).
+
+    An entity row is [real | imaginary], a relation row holds the phases φ, so that |r_i| = 1 needs no upkeep.
+    """
+
+    name = "rotate"
+    init = 0.1
+    margin = 9.0
+
+    @staticmethod
+    def widths(rank: int) -> tuple[int, int]:
+        """Return two floats per complex number, and one per phase."""
+        return 2 * rank, rank
+
+    def first_relations(self, amount: int, width: int, generator: torch.Generator) -> Tensor:
+        """Return phases from the whole circle."""
+        return (2 * torch.rand(amount, width, generator=generator) - 1) * math.pi
+
+    def compose(self, anchors: Tensor, relations: Tensor) -> Tensor:
+        """Return h ∘ r."""
+        return _times(anchors, relations.cos(), relations.sin())
+
+    def similarity(self, candidates: Tensor, queries: Tensor) -> Tensor:
+        """Return -sum_i |q_i - t_i|, a few candidates at a time."""
+        parts = torch.split(candidates, self._at_a_time(queries))
+        return torch.cat([-_moduli(*self._differences(part, queries)).sum(dim=2) for part in parts])
+
+    def pull_back(self, candidates: Tensor, queries: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients by d|z|/dz = z / |z|, recomputing the differences that `similarity` drops."""
+        for_candidates, for_queries = [], torch.zeros_like(queries)
+        size = self._at_a_time(queries)
+        for part, slope in zip(torch.split(candidates, size), torch.split(gradient, size), strict=True):
+            real, imaginary = self._differences(part, queries)  # [c, B, k]
+            slopes = _moduli(real, imaginary).reciprocal_().mul_(slope[:, :, None])
+            real.mul_(slopes)
+            imaginary.mul_(slopes)
+            for_candidates.append(torch.cat([real.sum(dim=1), imaginary.sum(dim=1)], dim=1))
+            for_queries += torch.cat([real.sum(dim=0), imaginary.sum(dim=0)], dim=1)
+        return -torch.cat(for_candidates), for_queries
+
+    def relation_scores(self, heads: Tensor, relations: Tensor, tails: Tensor) -> Tensor:
+        """Return scores [T, C], a few triples at a time, whose differences are made again for the gradient."""
+        size = max(1, RELATION_DIFFERENCES // relations.numel())
+        rotations = relations.cos(), relations.sin()
+        parts = [
+            checkpoint(self._between, head, *rotations, tail, use_reentrant=False, preserve_rng_state=False)
+            for head, tail in zip(torch.split(heads, size), torch.split(tails, size), strict=True)
+        ]
+        return torch.cat(parts)
+
+    def cubes(self, rows: Tensor) -> Tensor:
+        """Return the sum of |z|³ over complex numbers z."""
+        return _cubes(rows)
+
+    def relation_cubes(self, rows: Tensor) -> Tensor:
+        """Return the sum of |r_i|³ = 1: there is nothing to regularise."""
+        return torch.ones_like(rows).sum()
+
+    @staticmethod
+    def _between(heads: Tensor, real: Tensor, imaginary: Tensor, tails: Tensor) -> Tensor:
+        """Return -sum_i |h_i r_i - t_i| [T, C] for each pair [T, 2k] and each r [C, k]."""
+        (a, b), (c, d) = heads[:, None].chunk(2, dim=2), tails[:, None].chunk(2, dim=2)
+        return -_moduli(a * real - b * imaginary - c, a * imaginary + b * real - d).sum(dim=2)
+
+    @staticmethod
+    def _at_a_time(queries: Tensor) -> int:
+        return max(1, LIVE_DIFFERENCES // max(1, queries.numel() // 2))
+
+    @staticmethod
+    def _differences(candidates: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the real and the imaginary part of t - q, [C, B, k] each."""
+        (a, b), (c, d) = candidates.chunk(2, dim=1), queries.chunk(2, dim=1)
+        return a[:, None] - c, b[:, None] - d
+
+
+def _times(rows: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
+    """Return the complex products of `rows` [real | imaginary] with other complex numbers, laid out alike."""
+    a, b = rows.chunk(2, dim=1)
+    return torch.cat([a * real - b * imaginary, a * imaginary + b * real], dim=1)
+
+
+def _cubes(rows: Tensor) -> Tensor:
+    real, imaginary = rows.chunk(2, dim=1)
+    return (real.square() + imaginary.square()).pow(1.5).sum()
+
+
+def _moduli(real: Tensor, imaginary: Tensor) -> Tensor:
+    return real.square().addcmul_(imaginary, imaginary).clamp_min_(TINY).sqrt_()
+
+
+MODELS: dict[str, type[KgeModel]] = {
+    kind.name: kind for kind in (ComplEx, DistMult, TransEL1, TransEL2, RotatE, Rescal)
+}
 
 
 def create(name: str, n_entities: int, n_relations: int, rank: int, seed: int) -> KgeModel:
     """Return a new model; equal arguments give equal embeddings.
 
-    `rank` counts complex numbers for complex and floats for the others.
+    `rank` counts complex numbers for complex and rotate, and floats for the others.
 
     Raises:
         ConfigError: there is no model of that name, or a size is less than 1.

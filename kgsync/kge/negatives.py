@@ -1,6 +1,8 @@
-"""Shared negatives: for graphs with too many entities to compare every query with all of them."""
+"""Which entities compete with the answers: a shared sample of a large graph, or those of the right type."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,3 +33,25 @@ class SharedNegatives:
         missed = (1 - 1 / self.n_entities) ** self.amount  # P(not drawn)
         present = 1 - missed * (-n_queries * self.rate[ids]).exp()  # occurrences in a batch are about Poisson
         return ids, -present.log()
+
+
+class SeenEnds:
+    """The entities that answer a relation, in either direction, anywhere in the training triples."""
+
+    def __init__(self, known: KnownAnswers) -> None:
+        self.n_entities = known.n_entities
+        ends = np.unique(np.repeat(known.relations, known.counts()) * known.n_entities + known.entities)
+        relations, self.entities = np.divmod(ends, known.n_entities)
+        # ends of relation r: entities[offsets[r] : offsets[r + 1]]
+        self.offsets = np.searchsorted(relations, np.arange(2 * known.n_relations + 1))
+
+    def barred(self, relations: np.ndarray[Any, Any], ids: Tensor | None = None) -> Tensor:
+        """Return whether each entity (of `ids`; None: all) never answers the relation of each query, [C, B]."""
+        columns = np.full(self.n_entities, -1)
+        columns[slice(None) if ids is None else ids.numpy()] = np.arange(self.n_entities if ids is None else len(ids))
+        distinct, query = np.unique(relations, return_inverse=True)
+        never = np.ones((columns.max() + 1, len(distinct)), dtype=np.bool_)
+        for number, relation in enumerate(distinct):
+            at = columns[self.entities[self.offsets[relation] : self.offsets[relation + 1]]]
+            never[at[at >= 0], number] = False
+        return torch.from_numpy(never[:, query])

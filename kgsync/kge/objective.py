@@ -1,21 +1,24 @@
 """What one training step minimises, and its gradients.
 
-Per triple: cross-entropy over entities (`loss`), w_rel times cross-entropy over relations (ComplEx-N3-RP,
-Chen et al. 2021, arXiv:2110.02834), and N3 on the three embeddings (Lacroix et al. 2018, arXiv:1806.07297).
+The loss over entities (`criteria`) and, per triple, w_rel times cross-entropy over relations (ComplEx-N3-RP,
+Chen et al. 2021, arXiv:2110.02834) and N3 on the three embeddings (Lacroix et al. 2018, arXiv:1806.07297).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from kgsync.kge.loss import softmax_loss
+from kgsync.kge.criteria import Criterion, Softmax
+from kgsync.kge.loss import loss_and_gradients
 from kgsync.kge.models import KgeModel
 
 TRIPLES = 8192  # triples whose embeddings are looked up at a time, so that a hub cannot fill the memory
+RELATION_FLOATS = 1 << 24  # of relation rows that go with them: fewer triples where these are matrices
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class Batch:
     relations: Tensor  # [B]
     rows: Tensor  # [T], sorted: the query of each triple
     answers: Tensor  # [T]
-    log_weight: Tensor | None = None  # [C]: see `softmax_loss`
+    log_weight: Tensor | None = None  # [C]: see `loss_and_gradients`
+    barred: Tensor | None = None  # [C, B]: likewise
+    dropout: Tensor | None = None  # [B, d]: what coordinates of queries are multiplied by (Srivastava et al. 2014)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Weights:
     n3: float
     relation: float
     dtype: torch.dtype
+    criterion: Callable[[Tensor], Criterion] = Softmax  # the loss over entities
 
 
 def gradients(model: KgeModel, table: Tensor, batch: Batch, weights: Weights) -> tuple[float, Tensor, Tensor]:
@@ -47,18 +53,23 @@ def gradients(model: KgeModel, table: Tensor, batch: Batch, weights: Weights) ->
     anchors = table[batch.anchors].requires_grad_()
     with torch.enable_grad():
         queries = model.compose(anchors, relations.index_select(0, batch.relations))
-    loss, for_queries, for_table = softmax_loss(
+        if batch.dropout is not None:
+            queries = queries * batch.dropout
+    loss, for_queries, for_table = loss_and_gradients(
         model,
         queries.detach(),
         table,
         batch.rows,
         batch.answers,
+        weights.criterion,
         log_weight=batch.log_weight,
+        barred=batch.barred,
         dtype=weights.dtype,
     )
     torch.autograd.backward([queries], [for_queries])
     if weights.n3 or weights.relation:
-        for rows, answers in zip(_parts(batch.rows), _parts(batch.answers), strict=True):
+        size = min(TRIPLES, max(1, RELATION_FLOATS // relations.shape[1]))
+        for rows, answers in zip(torch.split(batch.rows, size), torch.split(batch.answers, size), strict=True):
             tails = table[answers].requires_grad_()
             with torch.enable_grad():
                 asked = batch.relations[rows]
@@ -75,16 +86,12 @@ def _side_terms(
 ) -> Tensor:
     total = torch.zeros(())
     if weights.n3:
-        norms = model.cubes(heads) + model.cubes(relations.index_select(0, asked)) + model.cubes(tails)
+        norms = model.cubes(heads) + model.relation_cubes(relations.index_select(0, asked)) + model.cubes(tails)
         total = total + weights.n3 * norms
     if weights.relation:
-        scores = model.similarity(relations, model.relate(heads, tails)).T  # [T, 2R]
+        scores = model.relation_scores(heads, relations, tails)  # [T, 2R]
         total = total + weights.relation * cross_entropy(scores, asked, reduction="sum")
     return total
-
-
-def _parts(ids: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(ids, TRIPLES)
 
 
 def _grad(leaf: Tensor) -> Tensor:

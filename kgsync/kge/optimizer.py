@@ -1,31 +1,78 @@
-"""Adagrad (Duchi et al. 2011) fused into the update, for a whole table or for some of its rows."""
+"""Adagrad and Adam fused into the update, for a whole table or for some of its rows."""
 
 from __future__ import annotations
+
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
 
 BLOCK = 1 << 18  # floats updated at a time, so that all operands stay in the cache
-EPSILON = 1e-10
 
 
-class Adagrad:
-    """x -= rate * g / (sqrt(sum of g²) + epsilon), each row on its own; rows without gradient never move."""
+class Optimizer(ABC):
+    """Moves the rows of a table against their gradient; rows without gradient never move."""
+
+    keeps: tuple[str, ...]  # names of what it remembers for every float
 
     def __init__(self, table: Tensor, rate: float) -> None:
         self.table = table
         self.rate = rate
-        self.sums = torch.zeros_like(table)
+        self.moments = {name: torch.zeros_like(table) for name in self.keeps}
+        self.steps = 0
 
     @torch.no_grad()
     def step(self, gradient: Tensor, rows: Tensor | None = None) -> None:
         """Apply `gradient`: of the whole table, or of the given rows (distinct ids, in its order)."""
+        self.steps += 1
         size = max(1, BLOCK // max(1, self.table.shape[1]))
         for start in range(0, len(gradient), size):
             part = slice(start, start + size)
             at = part if rows is None else rows[part]
-            sums, values = self.sums[at], self.table[at]  # views of a slice, copies of chosen rows
-            sums.addcmul_(gradient[part], gradient[part])
-            values.addcdiv_(gradient[part], sums.sqrt().add_(EPSILON), value=-self.rate)
+            values = self.table[at]  # views of a slice, copies of chosen rows
+            moments = [moment[at] for moment in self.moments.values()]
+            self.move(values, gradient[part], *moments)
             if rows is not None:
-                self.sums[at], self.table[at] = sums, values
+                self.table[at] = values
+                for whole, moment in zip(self.moments.values(), moments, strict=True):
+                    whole[at] = moment
+
+    @abstractmethod
+    def move(self, values: Tensor, gradient: Tensor, *moments: Tensor) -> None:
+        """Update `values` and `moments` in place."""
+
+
+class Adagrad(Optimizer):
+    """Duchi et al. 2011 (JMLR 12): x -= rate * g / (sqrt(sum of g²) + epsilon)."""
+
+    keeps = ("sums",)
+    epsilon = 1e-10
+
+    def move(self, values: Tensor, gradient: Tensor, *moments: Tensor) -> None:
+        """Update values and sums in place."""
+        (sums,) = moments
+        sums.addcmul_(gradient, gradient)
+        values.addcdiv_(gradient, sums.sqrt().add_(self.epsilon), value=-self.rate)
+
+
+class Adam(Optimizer):
+    """Kingma and Ba 2015, arXiv:1412.6980: x -= rate * m' / (sqrt(v') + epsilon).
+
+    m' and v' are the averages of g and g², divided by 1 - beta^steps. With chosen rows it is "lazy": the averages
+    of the other rows wait, too, while the steps count for all.
+    """
+
+    keeps = ("mean", "square")
+    betas = 0.9, 0.999
+    epsilon = 1e-8
+
+    def move(self, values: Tensor, gradient: Tensor, *moments: Tensor) -> None:
+        """Update values, mean and square in place."""
+        mean, square = moments
+        mean.lerp_(gradient, 1 - self.betas[0])
+        square.mul_(self.betas[1]).addcmul_(gradient, gradient, value=1 - self.betas[1])
+        first, second = (1 - beta**self.steps for beta in self.betas)
+        values.addcdiv_(mean, (square / second).sqrt_().add_(self.epsilon), value=-self.rate / first)
+
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {"adagrad": Adagrad, "adam": Adam}

@@ -1,4 +1,4 @@
-"""Training: mini-batches of distinct queries, Adagrad, early stopping on filtered MRR, resumable.
+"""Training: mini-batches of distinct queries, early stopping on filtered MRR, resumable.
 
 Reads integer triples; promises the embeddings of the best evaluated epoch, the same bytes for the same seed
 on the same processor and number of threads.
@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from kgsync.errors import DataError
 from kgsync.kge.checkpoint import Epoch, State, fingerprint
 from kgsync.kge.config import TrainConfig
+from kgsync.kge.criteria import BinaryCrossEntropy, Criterion, SelfAdversarial, Softmax
 from kgsync.kge.defaults import resolve
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers, check_triples
 from kgsync.kge.models import KgeModel, as_tensor, create
-from kgsync.kge.negatives import SharedNegatives
+from kgsync.kge.negatives import SeenEnds, SharedNegatives
 from kgsync.kge.objective import Batch, Weights, gradients
 from kgsync.progress import Progress, silent
 
@@ -119,9 +122,10 @@ class _Training:
         self.epochs = config.epochs if len(valid) else min(config.epochs, BLIND_EPOCHS)
         self.progress = progress
         dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-        self.weights = Weights(config.n3, config.relation_weight, dtype)
+        self.weights = Weights(config.n3, config.relation_weight, dtype, _criterion(config, known.n_entities))
         sampled = 0 < config.negatives < known.n_entities
         self.negatives = SharedNegatives(known, config.negatives) if sampled else None
+        self.ends = SeenEnds(known) if config.typed_negatives else None
         chosen = np.random.default_rng(config.seed).permutation(len(valid))[:VALID_LIMIT]
         self.valid = valid[np.sort(chosen)]
         self.true = true
@@ -165,7 +169,6 @@ class _Training:
         for queries in batches:
             batch_loss, batch_triples = self._step(queries.numpy())
             loss, triples = loss + batch_loss, triples + batch_triples
-            counters.steps += 1
             self._report(len(batches))
             if self._reason_to_stop():
                 break
@@ -181,7 +184,9 @@ class _Training:
             ids, log_weight = self.negatives.draw(own, len(queries), self.state.generator)
             table = table[ids]
             anchors, answers = torch.searchsorted(ids, anchors), torch.searchsorted(ids, answers)
-        batch = Batch(anchors, relations, rows, answers, log_weight)
+        barred = None if self.ends is None else self.ends.barred(self.known.relations[queries], ids)
+        dropout = self._dropout(len(queries), table.shape[1]) if self.config.dropout else None
+        batch = Batch(anchors, relations, rows, answers, log_weight, barred, dropout)
         loss, for_entities, for_relations = gradients(self.model, table, batch, self.weights)
         if not math.isfinite(loss):
             raise DataError(
@@ -189,9 +194,13 @@ class _Training:
                 f" with learning rate {self.config.learning_rate:g}",
                 fix="lower train.learning_rate",
             )
-        self.state.entities.step(for_entities, ids)
-        self.state.relations.step(for_relations)
+        self.state.step(for_entities, for_relations, ids)
         return loss, len(rows)
+
+    def _dropout(self, *shape: int) -> Tensor:
+        """Return 0 for what is left out, and for the rest what makes up for it."""
+        kept = 1 - self.config.dropout
+        return torch.empty(shape).bernoulli_(kept, generator=self.state.generator) / kept
 
     def _evaluate(self) -> float | None:
         """Return the valid MRR after keeping the embeddings if they are the best so far."""
@@ -199,11 +208,12 @@ class _Training:
         if len(self.valid) == 0:
             counters.best_epoch = counters.epoch
             return None
-        mrr = evaluate(self.model, self.valid, self.true).mrr
-        counters.misses += 1
-        if mrr > counters.best_mrr:
-            counters.best_mrr, counters.best_epoch, counters.misses = mrr, counters.epoch, 0
-            self.state.keep_best()
+        with self.state.averaged():
+            mrr = evaluate(self.model, self.valid, self.true).mrr
+            counters.misses += 1
+            if mrr > counters.best_mrr:
+                counters.best_mrr, counters.best_epoch, counters.misses = mrr, counters.epoch, 0
+                self.state.keep_best()
         return mrr
 
     def _report(self, steps_per_epoch: int) -> None:
@@ -211,6 +221,16 @@ class _Training:
         if now - self.reported >= REPORT_SECONDS:
             self.progress("training", self.state.counters.steps, self.epochs * steps_per_epoch)
             self.reported = now
+
+
+def _criterion(config: TrainConfig, n_entities: int) -> Callable[[Tensor], Criterion]:
+    """Return the loss over entities that the configuration names."""
+    if config.loss == "softmax":
+        return Softmax
+    if config.loss == "bce":
+        smoothing = config.label_smoothing
+        return partial(BinaryCrossEntropy, margin=config.margin, smoothing=smoothing, n_entities=n_entities)
+    return partial(SelfAdversarial, margin=config.margin, temperature=config.adversarial_temperature)
 
 
 def _joined(*parts: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:

@@ -1,0 +1,115 @@
+"""Benchmark: trains on a folder of triples that are split already, and measures; no database is needed.
+
+The same engine as `kgsync train`. Valid chooses the best epoch (and, with a budget, the settings); test measures once.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kgsync.dataset import Dataset
+from kgsync.kge.config import TrainConfig
+from kgsync.kge.evaluate import Metrics, evaluate
+from kgsync.kge.known import KnownAnswers
+from kgsync.kge.train import Trained, train
+from kgsync.kge.tune import Trial, tune
+from kgsync.progress import Progress, silent
+
+SEARCH_SHARE = 0.5  # of a budget
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a training on a benchmark graph came to."""
+
+    dataset: str
+    relations: tuple[str, ...]
+    trained: Trained
+    train_seconds: float  # with the search
+    eval_seconds: float  # of the test triples, filtered, both sides
+    peak_memory_mb: float  # of the whole process
+    leaked: int  # valid and test triples that stand in train as well
+    valid: Metrics  # filtered by train and valid
+    test: Metrics  # filtered by train, valid and test
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON; relations by their names."""
+        return {
+            "dataset": self.dataset,
+            "model": self.trained.model.name,
+            "config": asdict(self.trained.config),
+            "seed": self.trained.config.seed,
+            "train_seconds": round(self.train_seconds, 2),
+            "eval_seconds": round(self.eval_seconds, 2),
+            "peak_memory_mb": round(self.peak_memory_mb),
+            "best_epoch": self.trained.best_epoch,
+            "steps": self.trained.steps,
+            "stopped": self.trained.stopped,
+            "leaked_triples": self.leaked,
+            "valid": self._named(self.valid),
+            "test": self._named(self.test),
+        }
+
+    def _named(self, metrics: Metrics) -> Mapping[str, Any]:
+        values = metrics.to_dict()
+        per_relation = values.get("per_relation", {})
+        return values | {"per_relation": {self.relations[int(number)]: m for number, m in per_relation.items()}}
+
+    def to_json(self) -> str:
+        """Return `to_dict` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+
+
+def run(
+    dataset: Dataset,
+    config: TrainConfig,
+    *,
+    budget: float | None = None,
+    tried: Callable[[Trial], None] = lambda trial: None,
+    progress: Progress = silent,
+) -> Benchmark:
+    """Train on `dataset` as `config` says, and measure on valid and test.
+
+    With a `budget` in seconds, up to half of it goes to a search for the best settings, the rest to the training.
+
+    Raises:
+        ConfigError: a setting is out of range.
+        DataError: the loss or a score is not finite.
+    """
+    size = len(dataset.entities), len(dataset.relations)
+    began = time.monotonic()
+    if budget is not None:
+        config = tune(dataset.train, dataset.valid, *size, config, seconds=SEARCH_SHARE * budget, tried=tried)
+        config = replace(config, time_budget=max(began + budget - time.monotonic(), SEARCH_SHARE * budget))
+    trained = train(dataset.train, dataset.valid, *size, config, progress=progress)
+    train_seconds = time.monotonic() - began
+    seen = np.concatenate([dataset.train, dataset.valid])
+    valid = evaluate(trained.model, dataset.valid, KnownAnswers(seen, *size), train=dataset.train)
+    began = time.monotonic()
+    everything = KnownAnswers(np.concatenate([seen, dataset.test]), *size)
+    test = evaluate(trained.model, dataset.test, everything, train=dataset.train, progress=progress)
+    return Benchmark(
+        dataset=dataset.name,
+        relations=dataset.relations,
+        trained=trained,
+        train_seconds=train_seconds,
+        eval_seconds=time.monotonic() - began,
+        peak_memory_mb=peak_memory_mb(),
+        leaked=dataset.leaked,
+        valid=valid,
+        test=test,
+    )
+
+
+def peak_memory_mb() -> float:
+    """Return the most memory that this process has held, in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, KiB elsewhere

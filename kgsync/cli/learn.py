@@ -1,0 +1,122 @@
+"""The commands that need no database: `benchmark` and `tune`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from kgsync.cli.options import (
+    config_option,
+    config_path,
+    json_option,
+    table,
+    terminal_progress,
+    workspace_option,
+    yes_option,
+)
+from kgsync.config import Config
+from kgsync.errors import ConfigError
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Return the seconds that a number with s, m or h means."""
+    if value is None:
+        return None
+    number = value.rstrip("smh")
+    try:
+        seconds = float(number) * _UNITS[value[len(number) :]]
+    except (KeyError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise click.BadParameter(f"{value!r} is no time: write 90s, 20m or 1h")
+    return seconds
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@config_option
+@click.option("--model", metavar="NAME", help="Scoring function [default: train.model].")
+@click.option("--rank", type=click.IntRange(0), help="Size of an embedding [default: train.rank].")
+@click.option("--epochs", type=click.IntRange(1), help="At most so many [default: train.epochs].")
+@click.option("--seed", type=int, help="Of all that is random [default: train.seed].")
+@click.option(
+    "--budget", callback=_seconds, metavar="TIME", help="Search for the best settings first; all in so much time."
+)
+@click.option("--steps", type=click.IntRange(1), help="Exactly so many steps: repeats what a budget cut short.")
+@json_option
+def benchmark(folder: Path, config: Config, budget: float | None, as_json: bool, **chosen: Any) -> None:
+    """Train and test on a benchmark folder, without a database.
+
+    FOLDER holds train, valid and test as .tsv, .txt or .csv, or OpenKE's train2id.txt and so on. Valid chooses the
+    best epoch, and with --budget the settings; test is looked at once, at the end.
+    """
+    from kgsync import benchmark as benchmarks
+    from kgsync import dataset
+
+    graph = dataset.read(folder)
+    settings = replace(config.train, **{name: value for name, value in chosen.items() if value is not None})
+    done = benchmarks.run(graph, settings, budget=budget, tried=_show, progress=terminal_progress())
+    if as_json:
+        click.echo(done.to_json())
+        return
+    from kgsync import report
+
+    click.echo("\n".join(report.benchmarked(done)))
+    click.echo(table(report.BENCHMARK_HEADER, report.benchmark_rows(done)))
+
+
+@click.command()
+@config_option
+@workspace_option
+@click.option("--snapshot", "snapshot_id", metavar="ID", help="Snapshot to learn from [default: the newest].")
+@click.option("--budget", callback=_seconds, default="10m", show_default=True, metavar="TIME", help="For the search.")
+@yes_option
+def tune(config: Config, workspace: Path, snapshot_id: str | None, budget: float, yes: bool) -> None:
+    """Search for the training settings that suit the graph, and with --yes save them in kgsync.toml.
+
+    Shows every trial. The next `kgsync train` then trains with the best settings.
+    """
+    from kgsync import learn
+    from kgsync.runs import Workspace
+    from kgsync.snapshot import Snapshot
+
+    snapshot = Snapshot.load(Workspace(workspace).snapshot(snapshot_id))
+    best = learn.tune(snapshot, config=config.train, split=config.split, seconds=budget, tried=_show)
+    found = {"n3": best.n3, "relation_weight": best.relation_weight}
+    click.echo("Best: " + ", ".join(f"{name} = {value:g}" for name, value in found.items()))
+    path = config_path()
+    if not yes:
+        click.echo(f"Not saved. `kgsync tune --yes` puts them into {path}.")
+        return
+    _save(path, found)
+    click.echo(f"Saved in {path}, [train].")
+
+
+def _show(trial: Any) -> None:
+    config = trial.config
+    click.echo(
+        f"{trial.triples:>9,} triples, {config.epochs:>3} epochs  n3 {config.n3:<6g} relation_weight"
+        f" {config.relation_weight:<6g} valid MRR {trial.mrr:.4f}  {trial.seconds:.1f} s",
+        err=True,
+    )
+
+
+def _save(path: Path, values: dict[str, float]) -> None:
+    """Set `values` in the table [train] of a TOML file, and leave all else in it as it stands."""
+    import tomlkit
+
+    from kgsync import files
+
+    try:
+        document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.is_file() else tomlkit.document()
+    except tomlkit.exceptions.TOMLKitError as error:
+        raise ConfigError(f"{path}: {error}", fix="correct the file") from error
+    section = document.setdefault("train", tomlkit.table())
+    for name, value in values.items():
+        section[name] = value
+    files.write_bytes(path, tomlkit.dumps(document).encode("utf-8"))
