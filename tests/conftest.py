@@ -94,7 +94,7 @@ def graph_db(any_server: LocalServer) -> Iterator[neo4j.Driver]:
             for name in session.run("SHOW CONSTRAINTS YIELD name").value():
                 session.run(f"DROP CONSTRAINT `{name}`").consume()
             for name in session.run("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP' RETURN name").value():
-                session.run(f"DROP INDEX `{name}`").consume()
+                session.run(f"DROP INDEX `{name.replace('`', '``')}`").consume()
             session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 10000 ROWS").consume()
         yield driver
 

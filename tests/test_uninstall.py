@@ -6,9 +6,12 @@ from pathlib import Path
 
 import neo4j
 import pytest
+from example_graphs import made_up_model
 from planned import dump, facts, knows, make_plan, make_world, query, write_plan
 
+from kgsync.config import Config, GraphConfig, LabelConfig
 from kgsync.graph.connection import Connection
+from kgsync.graph.graph import Graph
 from kgsync.graph.review import accept, reject
 from kgsync.graph.uninstall import uninstall
 
@@ -62,6 +65,23 @@ def test_accepted_relationships_stay_without_kgsyncs_properties_or_go_when_asked
     assert rows == ([] if delete else [{"head": "p0", "properties": {}}])
     query(graph_db, "MATCH ()-[e:KNOWS]->() DELETE e")
     assert facts(graph_db) == before
+
+
+@pytest.mark.newest
+def test_the_vectors_of_a_model_go_too(connection: Connection, graph_db: neo4j.Driver, tmp_path: Path) -> None:
+    before, schema = dump(graph_db), schema_names(graph_db)
+    labels = {"Person": LabelConfig(key="id"), "Town": LabelConfig(key="code")}
+    with Graph(connection, Config(graph=GraphConfig(labels=labels)), tmp_path) as graph:
+        graph.embed(made_up_model(graph.pull()))
+    embedded = dump(graph_db)
+    assert embedded != before
+    assert uninstall(connection).vectors == 70
+    assert dump(graph_db) == embedded
+    uninstall(connection, commit=True)
+    assert dump(graph_db) == before
+    assert schema_names(graph_db) == schema
+    assert not query(graph_db, "MATCH (n) WHERE any(l IN labels(n) WHERE l STARTS WITH '__Kgsync') RETURN n")
+    assert uninstall(connection, commit=True).empty
 
 
 def test_an_empty_graph_has_nothing_to_uninstall(connection: Connection) -> None:

@@ -33,7 +33,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "write": ("write", "Write a plan into the graph (dry run without --yes)."),
         "rollback": ("write", "Undo what a run wrote."),
         "runs": ("write", "List the runs that the graph knows."),
+        "embed": ("embed", "Put a model's vectors into the graph, for predictions in Cypher alone."),
         "uninstall": ("write", "Take every trace of kgsync out of the graph (dry run without --yes)."),
+    },
+    "Learn": {
+        "benchmark": ("learn", "Train and test on a benchmark folder, without a database."),
+        "tune": ("learn", "Search for the training settings that suit the graph."),
     },
     "Judge": {
         "validate": ("judge", "Check the predicted edges with Cypher."),

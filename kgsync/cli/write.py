@@ -173,6 +173,7 @@ def _show_uninstalled(report: UninstallReport) -> None:
         *((f"accepted {relation}", edges, fate) for relation, edges in report.accepted.items()),
         *((f":{label} nodes", nodes, "deleted") for label, nodes in report.nodes.items()),
         ("nodes with kgsyncId", report.keys, "lose that property"),
+        ("nodes with a vector", report.vectors, "lose it"),
         ("constraints and indexes", len(report.schema), "dropped"),
         ("other PREDICTED edges", report.foreign, "stay, kgsync did not make them"),
     ]

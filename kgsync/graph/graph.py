@@ -11,6 +11,7 @@ import neo4j
 from kgsync.config import Config, GraphConfig
 from kgsync.graph import ledger, review
 from kgsync.graph.connection import Connection, resolve
+from kgsync.graph.embed import EmbedReport, embed
 from kgsync.graph.ledger import RunInfo
 from kgsync.graph.pull import Selection, pull
 from kgsync.graph.review import Filter, Proposal, ReviewReport
@@ -22,6 +23,7 @@ from kgsync.snapshot import Snapshot
 from kgsync.validate import ValidationReport, validate
 
 if TYPE_CHECKING:
+    from kgsync.model import Model
     from kgsync.plan import Plan
 
 
@@ -122,6 +124,13 @@ class Graph:
             commit=commit,
             progress=progress,
         )
+
+    def embed(self, model: Model, *, commit: bool = True, progress: Progress = silent) -> EmbedReport:
+        """Put a model's vectors into the graph, so that Cypher alone can ask it; `commit=False` only looks.
+
+        The same model twice changes nothing. See `kgsync.graph.embed.embed`.
+        """
+        return embed(self.connection, model, commit=commit, config=self.config.write, progress=progress)
 
     def validate(self, *, quarantine: bool = True) -> ValidationReport:
         """Run the Cypher checks over the predicted edges; failing ones are quarantined with their reasons."""

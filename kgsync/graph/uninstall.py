@@ -1,8 +1,8 @@
 """Uninstall: takes every trace of kgsync out of a graph; without `commit` it only counts.
 
-Gone are the predicted edges, kgsync's own nodes, constraints and indexes, and the key that `kgsync init` may
-have added. Relationships that came from accepted predictions are a person's knowledge: they stay, without
-kgsync's properties, unless told otherwise. Killed, it goes on when it is repeated.
+Gone are the predicted edges, kgsync's own nodes, constraints and indexes, the vectors of `kgsync embed`, and the
+key that `kgsync init` may have added. Relationships that came from accepted predictions are a person's knowledge:
+they stay, without kgsync's properties, unless told otherwise. Killed, it goes on when it is repeated.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ class UninstallReport:
     accepted_deleted: bool  # whether those go too, instead of losing kgsync's properties alone
     nodes: Mapping[str, int]  # kgsync's own nodes, by label
     keys: int  # nodes with the property kgsyncId
+    vectors: int  # nodes with the property kgsyncVector
     schema: tuple[str, ...]  # constraints and indexes, by name
     foreign: int  # PREDICTED edges that kgsync did not make: they stay
 
     @property
     def empty(self) -> bool:
         """Say whether there is nothing of kgsync in the graph."""
-        return not (self.predictions or self.accepted or self.nodes or self.keys or self.schema)
+        return not (self.predictions or self.accepted or self.nodes or self.keys or self.vectors or self.schema)
 
 
 def uninstall(
@@ -75,6 +76,7 @@ def _look(connection: Connection, delete_accepted: bool) -> UninstallReport:
         accepted_deleted=delete_accepted,
         nodes={row["label"]: row["nodes"] for row in nodes},
         keys=counts["keys"],
+        vectors=counts["vectors"],
         schema=tuple(row["name"] for row in connection.read(statements.load("schema/indexes").text)),
         foreign=counts["foreign"],
     )
@@ -100,6 +102,7 @@ class _Remover:
             for row in self._connection.read(statements.load("write/uninstall_key_labels").text):
                 if refusal(row["label"]) is None:  # another of the node's labels will do
                     self._repeat("write/uninstall_keys", "keys", report.keys, label=row["label"])
+        self._repeat("embed/remove_vectors", "vectors", report.vectors, {"modelId": ""})
         for label, nodes in report.nodes.items():
             if label != LOCK_LABEL:
                 self._repeat("write/uninstall_nodes", "kgsync's nodes", nodes, label=label)
@@ -109,10 +112,12 @@ class _Remover:
             self._connection.write(statements.load(f"schema/drop_{kind}").fill(name=name))
         self._repeat("write/uninstall_nodes", "kgsync's nodes", 1, label=LOCK_LABEL)
 
-    def _repeat(self, name: str, step: str, total: int, **identifiers: str) -> None:
+    def _repeat(
+        self, name: str, step: str, total: int, parameters: Mapping[str, str] | None = None, **identifiers: str
+    ) -> None:
         statement = statements.load(name).fill(**identifiers)
         done = 0
-        while batch := self._connection.write(statement, limit=_BATCH)[0]["done"]:
+        while batch := self._connection.write(statement, limit=_BATCH, **(parameters or {}))[0]["done"]:
             done += batch
             self._progress(f"removing {step}", done, total)
             if identifiers.get("label") != LOCK_LABEL:

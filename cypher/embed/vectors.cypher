@@ -1,0 +1,8 @@
+// promises: entities carry the model's vector, and say of which model it is; repeating it changes nothing
+// parameters: $modelId, $rows: list of [key, vector]; the procedure stores 4 bytes per number, SET would store 8
+// columns: done
+UNWIND $rows AS row
+MATCH (n:{{label}} {{{key}}: row[0]})
+CALL db.create.setNodeVectorProperty(n, 'kgsyncVector', row[1])
+SET n.kgsyncModelId = $modelId
+RETURN count(*) AS done
