@@ -67,7 +67,7 @@ def made_up_model(snapshot: Snapshot, seed: int = 0, *, rank: int = 4, scoring: 
     n_relations = len(snapshot.relations)
     kge = create(scoring, snapshot.entities.num_rows, n_relations, rank, seed)
     for table in kge.parameters():
-        table.data *= 1e3
+        table.data /= kge.init  # as large as after a training
     return Model(
         snapshot=snapshot,
         kge=kge,
