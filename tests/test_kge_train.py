@@ -304,3 +304,9 @@ def test_every_model_learns_umls_in_a_few_epochs(
     result = train(parts[0], parts[1], entities, relations, config)
     mrr = evaluate(result.model, parts[2], KnownAnswers(np.concatenate(parts), entities, relations)).mrr
     assert mrr > floor
+
+
+def test_every_epoch_looks_at_every_query_once_the_last_one_too() -> None:
+    known = KnownAnswers(line()[0], ENTITIES, RELATIONS)
+    done = trained(replace(SMALL, epochs=3, patience=100))
+    assert done.steps == 3 * -(-len(known) // SMALL.batch)

@@ -146,12 +146,19 @@ class _Training:
                 saved = time.monotonic()
         return stopped
 
-    def _reason_to_stop(self) -> str:
+    def _limit(self) -> str:
+        """Return which limit is reached that may end an epoch in the middle."""
         counters, config = self.state.counters, self.config
         if config.steps and counters.steps >= config.steps:
             return f"the {config.steps} steps asked for are done"
         if config.time_budget and time.monotonic() - self.began >= config.time_budget:
             return f"the time budget of {config.time_budget:g} s is spent"
+        return ""
+
+    def _reason_to_stop(self) -> str:
+        counters, config = self.state.counters, self.config
+        if limit := self._limit():
+            return limit
         if counters.misses >= config.patience:
             return f"no better valid MRR in {counters.misses} evaluations"
         if counters.epoch >= self.epochs:
@@ -170,7 +177,7 @@ class _Training:
             batch_loss, batch_triples = self._step(queries.numpy())
             loss, triples = loss + batch_loss, triples + batch_triples
             self._report(len(batches))
-            if self._reason_to_stop():
+            if self._limit():
                 break
         return time.monotonic() - began, loss / triples
 
