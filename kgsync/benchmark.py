@@ -24,6 +24,7 @@ from kgsync.kge.tune import Trial, tune
 from kgsync.progress import Progress, silent
 
 SEARCH_SHARE = 0.5  # of a budget
+LEAST_SHARE = 0.1  # of a budget that the training gets, however long the search took
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def run(
 ) -> Benchmark:
     """Train on `dataset` as `config` says, and measure on valid and test.
 
-    With a `budget` in seconds, up to half of it goes to a search for the best settings, the rest to the training.
+    With a `budget` in seconds, about half of it goes to a search for the best settings, what is left to the training.
 
     Raises:
         ConfigError: a setting is out of range.
@@ -88,7 +89,7 @@ def run(
     began = time.monotonic()
     if budget is not None:
         config = tune(dataset.train, dataset.valid, *size, config, seconds=SEARCH_SHARE * budget, tried=tried)
-        config = replace(config, time_budget=max(began + budget - time.monotonic(), SEARCH_SHARE * budget))
+        config = replace(config, time_budget=max(began + budget - time.monotonic(), LEAST_SHARE * budget))
     trained = train(dataset.train, dataset.valid, *size, config, progress=progress)
     train_seconds = time.monotonic() - began
     seen = np.concatenate([dataset.train, dataset.valid])
