@@ -15,8 +15,6 @@ import numpy as np
 
 from kgsync.errors import DataError
 from kgsync.kge.config import TrainConfig
-from kgsync.kge.defaults import resolve
-from kgsync.kge.known import KnownAnswers
 from kgsync.kge.train import train
 
 N3 = (0.005, 0.02, 0.05, 0.1)
@@ -63,7 +61,10 @@ def tune(
             fix="raise split.valid, or train with the defaults",
         )
     settings = [replace(config, n3=n3, relation_weight=weight) for n3 in N3 for weight in RELATION_WEIGHTS]
-    settings = [config, *(setting for setting in settings if setting != config)]
+    order = np.random.default_rng(config.seed).permutation(
+        len(settings)
+    )  # time may end first
+    settings = [config, *(settings[i] for i in order if settings[i] != config)]
     whole = _Graph(train_triples, valid, n_entities, n_relations)
     part = whole.densest(PART)
     if part is not whole:
@@ -103,9 +104,8 @@ class _Graph:
 
     def try_all(self, settings: Sequence[TrainConfig], seconds: float, tried: Callable[[Trial], None]) -> list[Trial]:
         """Train every setting for the same number of epochs, as many as the time allows; fewer settings if none do."""
-        n_queries = len(KnownAnswers(self.train, self.n_entities, self.n_relations))
         deadline = time.monotonic() + seconds
-        first = self._try(settings[0], EPOCHS[0], n_queries)
+        first = self._try(settings[0], EPOCHS[0])
         per_epoch = first.seconds / EPOCHS[0]
         affordable = int(seconds / (per_epoch * len(settings)))
         epochs = min(max(affordable, EPOCHS[0]), EPOCHS[1])
@@ -113,14 +113,13 @@ class _Graph:
         for setting in settings:
             if trials and time.monotonic() > deadline:
                 break
-            trial = first if epochs == EPOCHS[0] and setting is settings[0] else self._try(setting, epochs, n_queries)
-            trials.append(replace(trial, config=replace(setting, epochs=epochs)))
-            tried(trials[-1])
-        return [replace(trial, config=setting) for trial, setting in zip(trials, settings, strict=False)]
+            trial = first if epochs == EPOCHS[0] and setting is settings[0] else self._try(setting, epochs)
+            tried(trial)
+            trials.append(trial)
+        return trials
 
-    def _try(self, setting: TrainConfig, epochs: int, n_queries: int) -> Trial:
+    def _try(self, setting: TrainConfig, epochs: int) -> Trial:
         config = replace(setting, epochs=epochs, steps=0, time_budget=0.0)
-        config = resolve(config, self.n_entities, n_queries)
         trained = train(self.train, self.valid, self.n_entities, self.n_relations, config)
         best = max(epoch.valid_mrr for epoch in trained.history if epoch.valid_mrr is not None)
         return Trial(config, best, trained.seconds, len(self.train))
