@@ -102,7 +102,7 @@ def test_a_budget_searches_first_and_its_steps_repeat_it_exactly(capsys: pytest.
     output = capsys.readouterr()
     tuned = json.loads(output.out)
     assert "relation_weight" in output.err
-    assert tuned["train_seconds"] < 60
+    assert 0 < tuned["config"]["time_budget"] < 8  # what the search has left
     chosen = tuned["config"]
     Path("same.toml").write_text(
         f"[train]\nn3 = {chosen['n3']}\nrelation_weight = {chosen['relation_weight']}\n", encoding="utf-8"
