@@ -124,6 +124,12 @@ def predicted(driver: neo4j.Driver) -> dict[str, dict[str, Any]]:
     return edges
 
 
+def counts(report: Any) -> dict[str, int]:
+    """Return the numbers of a write report that are not zero."""
+    names = ("created", "updated", "unchanged", "expired", "unmatched", "conflict", "already_true", "reviewed")
+    return {name: getattr(report, name) for name in names if getattr(report, name)}
+
+
 def check_written(driver: neo4j.Driver, plan: Plan, run_id: str) -> None:
     """Check that the graph holds each planned edge once, between its ends, whole, and that the ledger agrees."""
     edges = predicted(driver)

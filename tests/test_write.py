@@ -6,13 +6,13 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import neo4j
 import pytest
 from planned import (
+    counts,
     dump,
     edge,
     facts,
@@ -35,7 +35,6 @@ from kgsync.graph import batches, ledger, schema
 from kgsync.graph.connection import Connection
 from kgsync.graph.lock import locked
 from kgsync.graph.review import accept, reject
-from kgsync.graph.rollback import rollback
 from kgsync.graph.server import LocalServer
 from kgsync.identity import Entity
 from kgsync.plan import Plan
@@ -47,11 +46,6 @@ T = TypeVar("T")
 def connection(graph_db: neo4j.Driver) -> Connection:
     make_world(graph_db)
     return Connection.wrap(graph_db, "neo4j")
-
-
-def counts(report: Any) -> dict[str, int]:
-    names = ("created", "updated", "unchanged", "expired", "unmatched", "conflict", "already_true", "reviewed")
-    return {name: getattr(report, name) for name in names if getattr(report, name)}
 
 
 def reasons(report: Any) -> dict[str, str]:
@@ -414,77 +408,6 @@ def test_a_review_that_commits_while_the_batch_waits_for_it_is_not_overwritten(
         writer.join(30)
     assert counts(reports[0]) == {"updated": 2, "reviewed": 1}
     assert predicted(graph_db)[edges[0].id]["status"] == "rejected"
-
-
-ODD_NAMES = [
-    "a`b",
-    "`) DETACH DELETE n //",
-    'it\'s "quoted"',
-    "MATCH",
-    "A|B",
-    "$(row)",
-    "{{head_label}}",
-    "naïve 😀",
-    "\N{RIGHT-TO-LEFT OVERRIDE}שלום",
-    " ",
-]
-HOSTILE_VALUES = [
-    *ODD_NAMES,
-    "x\\u0060) DETACH DELETE n //",
-    "two\nlines",
-    "'); MATCH (n) DETACH DELETE n //",
-    "x" * 5_000,
-]
-
-
-@pytest.mark.newest
-def test_odd_names_are_written_and_taken_back_whole_and_a_canary_survives(
-    connection: Connection, graph_db: neo4j.Driver, tmp_path: Path
-) -> None:
-    query(graph_db, "CREATE (:Canary {alive: true})-[:SINGS]->(:Canary)")
-    for name in ODD_NAMES:  # as label and as key property
-        query(graph_db, "UNWIND $keys AS key CREATE (n:$($name)) SET n[$name] = key", name=name, keys=HOSTILE_VALUES)
-    before = dump(graph_db)
-    ends = [Entity(name, name, value) for name in ODD_NAMES for value in HOSTILE_VALUES]
-    edges = [
-        edge(head, HOSTILE_VALUES[number % len(HOSTILE_VALUES)], tail)
-        for number, (head, tail) in enumerate(zip(ends, [*ends[1:], ends[0]], strict=True))
-    ]
-    plan = make_plan(connection, edges, relations=HOSTILE_VALUES, labels=ODD_NAMES)
-    plan.save(tmp_path / "plan")
-    plan = Plan.load(tmp_path / "plan")
-    config = WriteConfig(batch=50)
-    assert counts(write_plan(connection, plan, tmp_path, config=config)) == {"created": len(edges)}
-    rows = query(
-        graph_db,
-        "MATCH (h)-[e:PREDICTED]->(t) "
-        "RETURN e.id AS id, e.relation AS relation, h[labels(h)[0]] AS head, t[labels(t)[0]] AS tail",
-    )
-    assert {row["id"]: (row["head"], row["relation"], row["tail"]) for row in rows} == {
-        e.id: (e.head.key, e.relation, e.tail.key) for e in plan.edges
-    }
-    assert counts(write_plan(connection, plan, tmp_path, config=config)) == {"unchanged": len(edges)}
-    less = replace(plan, edges=plan.edges[:100])
-    assert counts(write_plan(connection, less, tmp_path, run_id="run-2", config=config)) == {
-        "unchanged": 100,
-        "expired": len(edges) - 100,
-    }
-    rollback(connection, "run-2", commit=True)
-    rollback(connection, "run-1", commit=True)
-    assert dump(graph_db) == before
-
-
-@pytest.mark.parametrize("name", ["x\\u0060y", "two\nlines", ""])
-@pytest.mark.parametrize("place", ["label", "key"])
-def test_names_that_cypher_cannot_carry_are_refused_before_anything_is_written(
-    connection: Connection, graph_db: neo4j.Driver, tmp_path: Path, name: str, place: str
-) -> None:
-    before = dump(graph_db)
-    odd = Entity(name, "id", "x") if place == "label" else Entity("Person", name, "x")
-    plan = make_plan(connection, [*knows(3), edge(person(0), "KNOWS", odd)], labels=[name, "Person"])
-    with pytest.raises(DataError):
-        write_plan(connection, plan, tmp_path)
-    assert dump(graph_db) == before
 
 
 def test_edges_that_are_not_kgsyncs_are_never_touched(

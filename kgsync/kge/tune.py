@@ -61,9 +61,7 @@ def tune(
             fix="raise split.valid, or train with the defaults",
         )
     settings = [replace(config, n3=n3, relation_weight=weight) for n3 in N3 for weight in RELATION_WEIGHTS]
-    order = np.random.default_rng(config.seed).permutation(
-        len(settings)
-    )  # time may end first
+    order = np.random.default_rng(config.seed).permutation(len(settings))  # time may end first
     settings = [config, *(settings[i] for i in order if settings[i] != config)]
     whole = _Graph(train_triples, valid, n_entities, n_relations)
     part = whole.densest(PART)
