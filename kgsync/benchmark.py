@@ -10,20 +10,21 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from kgsync.dataset import Dataset
 from kgsync.kge.config import TrainConfig
+from kgsync.kge.ensemble import train_members, train_within
 from kgsync.kge.evaluate import Metrics, evaluate
 from kgsync.kge.known import KnownAnswers
-from kgsync.kge.train import Trained, train
+from kgsync.kge.train import Trained
 from kgsync.kge.tune import Trial, tune
 from kgsync.progress import Progress, silent
 
-SEARCH_SHARE = 0.5  # of a budget
+SEARCH_SHARE = 0.3  # of a budget
 LEAST_SHARE = 0.1  # of a budget that the training gets, however long the search took
 
 
@@ -79,7 +80,7 @@ def run(
 ) -> Benchmark:
     """Train on `dataset` as `config` says, and measure on valid and test.
 
-    With a `budget` in seconds, about half of it goes to a search for the best settings, what is left to the training.
+    With a `budget` in seconds, about a third of it goes to a search for the best settings, what is left to training.
 
     Raises:
         ConfigError: a setting is out of range.
@@ -87,10 +88,14 @@ def run(
     """
     size = len(dataset.entities), len(dataset.relations)
     began = time.monotonic()
-    if budget is not None:
-        config = tune(dataset.train, dataset.valid, *size, config, seconds=SEARCH_SHARE * budget, tried=tried)
-        config = replace(config, time_budget=max(began + budget - time.monotonic(), LEAST_SHARE * budget))
-    trained = train(dataset.train, dataset.valid, *size, config, progress=progress)
+    if budget is None:
+        trained = train_members(dataset.train, dataset.valid, *size, config, progress=progress)
+    else:
+        search = SEARCH_SHARE * budget
+        rest = budget - search
+        config = tune(dataset.train, dataset.valid, *size, config, seconds=search, training_seconds=rest, tried=tried)
+        left = max(began + budget - time.monotonic(), LEAST_SHARE * budget)
+        trained = train_within(dataset.train, dataset.valid, *size, config, seconds=left, progress=progress)
     train_seconds = time.monotonic() - began
     seen = np.concatenate([dataset.train, dataset.valid])
     valid = evaluate(trained.model, dataset.valid, KnownAnswers(seen, *size), train=dataset.train)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,10 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
 @click.option("--model", metavar="NAME", help="Scoring function [default: train.model].")
 @click.option("--rank", type=click.IntRange(0), help="Size of an embedding [default: train.rank].")
 @click.option("--epochs", type=click.IntRange(1), help="At most so many [default: train.epochs].")
+@click.option("--members", type=click.IntRange(1), help="Models joined into one [default: train.members].")
 @click.option("--seed", type=int, help="Of all that is random [default: train.seed].")
 @click.option(
-    "--budget", callback=_seconds, metavar="TIME", help="Search for the best settings first; all in so much time."
+    "--budget", callback=_seconds, metavar="TIME", help="Find the best settings, and train as much as there is time for."
 )
 @click.option("--steps", type=click.IntRange(1), help="Exactly so many steps: repeats what a budget cut short.")
 @json_option
@@ -87,8 +89,8 @@ def tune(config: Config, workspace: Path, snapshot_id: str | None, budget: float
 
     snapshot = Snapshot.load(Workspace(workspace).snapshot(snapshot_id))
     best = learn.tune(snapshot, config=config.train, split=config.split, seconds=budget, tried=_show)
-    found = {"n3": best.n3, "relation_weight": best.relation_weight}
-    click.echo("Best: " + ", ".join(f"{name} = {value:g}" for name, value in found.items()))
+    found = {"loss": best.loss, "n3": best.n3, "relation_weight": best.relation_weight}
+    click.echo("Best: " + ", ".join(f"{name} = {value}" for name, value in found.items()))
     path = config_path()
     if not yes:
         click.echo(f"Not saved. `kgsync tune --yes` puts them into {path}.")
@@ -100,13 +102,13 @@ def tune(config: Config, workspace: Path, snapshot_id: str | None, budget: float
 def _show(trial: Any) -> None:
     config = trial.config
     click.echo(
-        f"{trial.triples:>9,} triples, {config.epochs:>3} epochs  n3 {config.n3:<6g} relation_weight"
-        f" {config.relation_weight:<6g} valid MRR {trial.mrr:.4f}  {trial.seconds:.1f} s",
+        f"{trial.triples:>9,} triples, {config.epochs:>3} epochs  {config.loss:<7}  n3 {config.n3:<6g}"
+        f" relation_weight {config.relation_weight:<6g} valid MRR {trial.mrr:.4f}  {trial.seconds:.1f} s",
         err=True,
     )
 
 
-def _save(path: Path, values: dict[str, float]) -> None:
+def _save(path: Path, values: Mapping[str, str | float]) -> None:
     """Set `values` in the table [train] of a TOML file, and leave all else in it as it stands."""
     import tomlkit
 

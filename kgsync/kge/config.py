@@ -12,6 +12,7 @@ class TrainConfig:
 
     model: Literal["complex", "distmult", "transe-l1", "transe-l2", "rotate", "rescal"] = "complex"
     rank: int = 0  # complex numbers (complex, rotate) or floats (others) per entity; 0: 100 to 400, by size
+    members: int = 1  # models of different seeds that are joined into one (complex and distmult): better, and slower
     loss: Literal["softmax", "bce", "margin"] = "softmax"  # cross-entropy, yes or no per entity, or self-adversarial
     margin: float = 0.0  # added to scores by bce and margin; 0: 9 for rotate and transe-l1, 3 for transe-l2, else none
     adversarial_temperature: float = 1.0  # of margin: how much more the hardest negatives count; 0: all count alike

@@ -54,6 +54,7 @@ def check(config: TrainConfig) -> None:
     rules = [
         ("model", config.model in MODELS, f"one of {', '.join(MODELS)}"),
         ("rank", config.rank >= 0, "at least 1, or 0 for automatic"),
+        ("members", config.members >= 1, "at least 1"),
         ("loss", config.loss in LOSSES, f"one of {', '.join(LOSSES)}"),
         ("margin", 0 <= config.margin < math.inf, "at least 0"),
         ("adversarial_temperature", 0 <= config.adversarial_temperature < math.inf, "at least 0"),

@@ -78,9 +78,14 @@ class KgeModel(torch.nn.Module):
         for_candidates, for_queries = torch.autograd.grad(scores, inputs, gradient)
         return for_candidates, for_queries
 
-    def relation_scores(self, heads: Tensor, relations: Tensor, tails: Tensor) -> Tensor:
-        """Return scores [T, C] of candidate relation rows [C, w] between head rows and tail rows [T, d]."""
-        return self.similarity(relations, self.relate(heads, tails)).T
+    def relation_scores(
+        self, heads: Tensor, relations: Tensor, tails: Tensor, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
+        """Return scores [T, C] of candidate relation rows [C, w] between head rows and tail rows [T, d].
+
+        Products are made in `dtype`, if the model is `bf16_safe`.
+        """
+        return self.similarity(relations.to(dtype), self.relate(heads, tails).to(dtype)).T
 
     def cubes(self, rows: Tensor) -> Tensor:
         """Return the sum of |x|³ over entity `rows`, of which N3 is made (Lacroix et al. 2018)."""
@@ -265,7 +270,9 @@ class RotatE(KgeModel):
             for_queries += torch.cat([real.sum(dim=0), imaginary.sum(dim=0)], dim=1)
         return -torch.cat(for_candidates), for_queries
 
-    def relation_scores(self, heads: Tensor, relations: Tensor, tails: Tensor) -> Tensor:
+    def relation_scores(
+        self, heads: Tensor, relations: Tensor, tails: Tensor, dtype: torch.dtype = torch.float32
+    ) -> Tensor:
         """Return scores [T, C], a few triples at a time, whose differences are made again for the gradient."""
         size = max(1, RELATION_DIFFERENCES // relations.numel())
         rotations = relations.cos(), relations.sin()

@@ -89,7 +89,7 @@ def _side_terms(
         norms = model.cubes(heads) + model.relation_cubes(relations.index_select(0, asked)) + model.cubes(tails)
         total = total + weights.n3 * norms
     if weights.relation:
-        scores = model.relation_scores(heads, relations, tails)  # [T, 2R]
+        scores = model.relation_scores(heads, relations, tails, weights.dtype)  # [T, 2R]
         total = total + weights.relation * cross_entropy(scores, asked, reduction="sum")
     return total
 

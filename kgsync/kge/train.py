@@ -77,13 +77,13 @@ def train(
     """
     known = KnownAnswers(train, n_entities, n_relations)
     check_triples(valid, n_entities, n_relations)
-    true = KnownAnswers(_joined(train, valid, also_true), n_entities, n_relations)
+    true = KnownAnswers(joined(train, valid, also_true), n_entities, n_relations)
     if len(known) == 0:
         raise DataError("there are no triples to train on", fix="pull a larger subgraph")
     config = resolve(config, n_entities, len(known))
     model = create(config.model, n_entities, n_relations, config.rank, config.seed)
     state = State(model, config)
-    mark = fingerprint(config, train, _joined(valid, also_true))
+    mark = fingerprint(config, train, joined(valid, also_true))
     if checkpoint is not None:
         state.load(checkpoint, mark)
     with _threads(config, model):
@@ -240,7 +240,8 @@ def _criterion(config: TrainConfig, n_entities: int) -> Callable[[Tensor], Crite
     return partial(SelfAdversarial, margin=config.margin, temperature=config.adversarial_temperature)
 
 
-def _joined(*parts: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
+def joined(*parts: np.ndarray[Any, Any] | None) -> np.ndarray[Any, Any]:
+    """Return all triples that there are."""
     return np.concatenate([part for part in parts if part is not None])
 
 

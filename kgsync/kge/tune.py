@@ -1,4 +1,4 @@
-"""Tuning: finds the regularisation and the relation weight that suit one graph, on valid alone, within a time budget.
+"""Tuning: finds the loss, the regularisation and the relation weight that suit one graph, on valid alone, in time.
 
 Successive halving over graph size and epochs (GraSH: Kochsiek et al. 2022, arXiv:2207.04979): every setting is tried
 on the densest part of the graph, the best few on the whole of it. There are no values that are safe across graphs.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import product
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,12 +19,19 @@ from kgsync.kge.config import TrainConfig
 from kgsync.kge.train import train
 
 N3 = (0.005, 0.02, 0.05, 0.1)
-RELATION_WEIGHTS = (0.0, 0.125, 0.5, 2.0)
-PART = 30_000  # triples of the dense part; a graph that has no more is tried whole
-PART_SHARE = 0.4  # of the time that goes to the dense part
-FINALISTS = 4  # settings that are tried on the whole graph
+RELATION_WEIGHTS = (0.0, 0.125, 0.5, 4.0)
+LOSSES: tuple[Literal["softmax", "bce"], ...] = (
+    "softmax",
+    "bce",
+)  # bce only where the whole graph is small: it wins on dense graphs of few entities
+PART = 40_000  # triples of the dense part; a graph that has no more is small, and tried whole
+FIRST_SHARE = 0.4  # of the time that goes to trying all settings
+FINALISTS = 4  # settings that are tried again, on the whole graph and for longer
 EPOCHS = 3, 30  # of a trial, at least and at most
+LONGER = 3  # times as many epochs for finalists
 MIN_VALID = 50  # triples: with fewer, the order of settings is chance
+ENOUGH_EPOCHS = 60  # that a training should get: ranks are chosen so that these fit in the time
+MOST_RANK = 500
 
 Triples = np.ndarray[Any, Any]
 
@@ -32,7 +40,7 @@ Triples = np.ndarray[Any, Any]
 class Trial:
     """One setting that was tried."""
 
-    config: TrainConfig  # as it was trained, so with the epochs that it got
+    config: TrainConfig  # as it was trained, so with its rank and the epochs that it got
     mrr: float  # on valid
     seconds: float
     triples: int  # that it was trained on
@@ -46,11 +54,14 @@ def tune(
     config: TrainConfig,
     *,
     seconds: float,
+    training_seconds: float | None = None,
     tried: Callable[[Trial], None] = lambda trial: None,
 ) -> TrainConfig:
-    """Return `config` with the `n3` and `relation_weight` that did best on `valid` [m, 3].
+    """Return `config` with the `loss`, `n3` and `relation_weight` that did best on `valid` [m, 3].
 
-    `seconds` is about how long the search takes; a trial that has begun is finished. `tried` is told of every trial.
+    `seconds` is about how long the search takes; a trial that has begun is finished. With `training_seconds` the
+    rank is chosen as well, unless `config` has one: the largest that this time is enough for. `tried` is told of
+    every trial.
 
     Raises:
         DataError: `valid` is too small to tell settings apart.
@@ -60,16 +71,36 @@ def tune(
             f"{len(valid)} validation triples are too few to choose settings by: {MIN_VALID} are needed",
             fix="raise split.valid, or train with the defaults",
         )
-    settings = [replace(config, n3=n3, relation_weight=weight) for n3 in N3 for weight in RELATION_WEIGHTS]
-    order = np.random.default_rng(config.seed).permutation(len(settings))  # time may end first
-    settings = [config, *(settings[i] for i in order if settings[i] != config)]
     whole = _Graph(train_triples, valid, n_entities, n_relations)
     part = whole.densest(PART)
-    if part is not whole:
-        settings = _best(part.try_all(settings, PART_SHARE * seconds, tried), FINALISTS)
-        seconds *= 1 - PART_SHARE
-    winner = _best(whole.try_all(settings, seconds, tried), 1)[0]
-    return replace(config, n3=winner.n3, relation_weight=winner.relation_weight)
+    small = part is whole
+    first = part.try_all(_settings(config, LOSSES if small else ()), FIRST_SHARE * seconds, EPOCHS, tried)
+    finalists = _best(first, FINALISTS)
+    if small:  # what did well with one seed has to do so with another
+        finalists = [replace(setting, seed=config.seed + 1) for setting in finalists]
+    last = whole.try_all(finalists, (1 - FIRST_SHARE) * seconds, (EPOCHS[0], LONGER * EPOCHS[1]), tried)
+    winner = max(last, key=lambda trial: trial.mrr)
+    rank = config.rank if training_seconds is None else _rank_for(winner, config, training_seconds)
+    chosen = winner.config
+    return replace(config, loss=chosen.loss, n3=chosen.n3, relation_weight=chosen.relation_weight, rank=rank)
+
+
+def _rank_for(trial: Trial, config: TrainConfig, seconds: float) -> int:
+    """Return the largest rank for which `seconds` are enough epochs, going by the time that those of `trial` took."""
+    used = trial.config.rank
+    if config.rank or config.model == "rescal":
+        return used
+    return int(min(max(used, used * seconds / (ENOUGH_EPOCHS * trial.seconds / trial.config.epochs)), MOST_RANK))
+
+
+def _settings(config: TrainConfig, losses: Sequence[Literal["softmax", "bce"]]) -> list[TrainConfig]:
+    """Return the given setting and all others, in an order in which an early end is fair to all of them."""
+    grid = [
+        replace(config, loss=loss, n3=n3, relation_weight=weight)
+        for loss, n3, weight in product(losses or (config.loss,), N3, RELATION_WEIGHTS)
+    ]
+    order = np.random.default_rng(config.seed).permutation(len(grid))
+    return [config, *(grid[i] for i in order if grid[i] != config)]
 
 
 def _best(trials: Sequence[Trial], most: int) -> list[TrainConfig]:
@@ -100,24 +131,31 @@ class _Graph:
         part = _Graph(inside(self.train), inside(self.valid), size, self.n_relations)
         return part if len(part.valid) >= MIN_VALID else self
 
-    def try_all(self, settings: Sequence[TrainConfig], seconds: float, tried: Callable[[Trial], None]) -> list[Trial]:
+    def try_all(
+        self,
+        settings: Sequence[TrainConfig],
+        seconds: float,
+        epochs: tuple[int, int],
+        tried: Callable[[Trial], None],
+    ) -> list[Trial]:
         """Train every setting for the same number of epochs, as many as the time allows; fewer settings if none do."""
+        least, most = epochs
         deadline = time.monotonic() + seconds
-        first = self._try(settings[0], EPOCHS[0])
-        per_epoch = first.seconds / EPOCHS[0]
-        affordable = int(seconds / (per_epoch * len(settings)))
-        epochs = min(max(affordable, EPOCHS[0]), EPOCHS[1])
+        first = self._try(settings[0], least)
+        affordable = int(seconds * least / (first.seconds * len(settings)))
+        enough = min(max(affordable, least), most)
         trials: list[Trial] = []
         for setting in settings:
             if trials and time.monotonic() > deadline:
                 break
-            trial = first if epochs == EPOCHS[0] and setting is settings[0] else self._try(setting, epochs)
+            trial = first if enough == least and setting is settings[0] else self._try(setting, enough)
             tried(trial)
             trials.append(trial)
         return trials
 
     def _try(self, setting: TrainConfig, epochs: int) -> Trial:
-        config = replace(setting, epochs=epochs, steps=0, time_budget=0.0)
+        config = replace(setting, epochs=epochs, steps=0, time_budget=0.0, members=1)
         trained = train(self.train, self.valid, self.n_entities, self.n_relations, config)
         best = max(epoch.valid_mrr for epoch in trained.history if epoch.valid_mrr is not None)
-        return Trial(config, best, trained.seconds, len(self.train))
+        done = replace(config, rank=trained.config.rank, epochs=len(trained.history))
+        return Trial(done, best, trained.seconds, len(self.train))
