@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from kgsync.dataset import Dataset
+from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.ensemble import train_members, train_within
 from kgsync.kge.evaluate import Metrics, evaluate
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.train import Trained
 from kgsync.kge.tune import Trial, tune
+from kgsync.kge.world import started
 from kgsync.progress import Progress, silent
 
 SEARCH_SHARE = 0.3  # of a budget
@@ -83,9 +85,11 @@ def run(
     With a `budget` in seconds, about a third of it goes to a search for the best settings, what is left to training.
 
     Raises:
-        ConfigError: a setting is out of range.
+        ConfigError: a setting is out of range, or several processes were given a budget.
         DataError: the loss or a score is not finite.
     """
+    if budget is not None and started() > 1:
+        raise ConfigError("processes whose clocks differ cannot share a budget", fix="search in one process first")
     size = len(dataset.entities), len(dataset.relations)
     began = time.monotonic()
     if budget is None:

@@ -81,6 +81,8 @@ def group(debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; every error is one line on standard error and a documented exit code."""
+    if os.environ.get("RANK", "0") != "0":  # one of several that `torchrun` started: the first speaks for all
+        sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     try:
         code = group.main(arguments, prog_name="kgsync", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

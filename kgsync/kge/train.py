@@ -1,4 +1,4 @@
-"""Training: mini-batches of distinct queries, early stopping on filtered MRR, resumable.
+"""Training: mini-batches of distinct queries, early stopping on filtered MRR, resumable, by one process or several.
 
 Reads integer triples; promises the embeddings of the best evaluated epoch, the same bytes for the same seed
 on the same processor and number of threads.
@@ -29,6 +29,7 @@ from kgsync.kge.known import KnownAnswers, check_triples
 from kgsync.kge.models import KgeModel, as_tensor, create
 from kgsync.kge.negatives import SeenEnds, SharedNegatives
 from kgsync.kge.objective import Batch, Weights, gradients
+from kgsync.kge.world import World, world
 from kgsync.progress import Progress, silent
 
 __all__ = ["Epoch", "TrainConfig", "Trained", "train"]
@@ -86,11 +87,12 @@ def train(
     mark = fingerprint(config, train, joined(valid, also_true))
     if checkpoint is not None:
         state.load(checkpoint, mark)
+    processes = world()
     with _threads(config, model):
-        stopped = _Training(state, known, true, valid, config, progress).run(checkpoint, mark)
-    state.restore_best()
-    if checkpoint is not None:
+        stopped = _Training(state, known, true, valid, config, progress, processes).run(checkpoint, mark)
+    if checkpoint is not None and processes.rank == 0:
         State.delete(checkpoint)
+    state.restore_best()
     counters = state.counters
     return Trained(
         model=model,
@@ -114,8 +116,10 @@ class _Training:
         valid: np.ndarray[Any, Any],
         config: TrainConfig,
         progress: Progress,
+        processes: World,
     ) -> None:
         self.state = state
+        self.world = processes
         self.model = state.model
         self.known = known
         self.config = config
@@ -130,6 +134,7 @@ class _Training:
         self.valid = valid[np.sort(chosen)]
         self.true = true
         self.began = time.monotonic() - state.counters.seconds
+        self.elapsed = state.counters.seconds  # after the last step, by the clock of the first process
         self.reported = 0.0
 
     def run(self, checkpoint: Path | None, mark: str) -> str:
@@ -141,7 +146,7 @@ class _Training:
             mrr = self._evaluate() if due else None
             counters.history.append(Epoch(counters.epoch, seconds, loss, mrr))
             counters.seconds = time.monotonic() - self.began
-            if checkpoint is not None and time.monotonic() - saved >= CHECKPOINT_SECONDS:
+            if checkpoint is not None and self.world.rank == 0 and time.monotonic() - saved >= CHECKPOINT_SECONDS:
                 self.state.save(checkpoint, mark)
                 saved = time.monotonic()
         return stopped
@@ -151,7 +156,7 @@ class _Training:
         counters, config = self.state.counters, self.config
         if config.steps and counters.steps >= config.steps:
             return f"the {config.steps} steps asked for are done"
-        if config.time_budget and time.monotonic() - self.began >= config.time_budget:
+        if config.time_budget and self.elapsed >= config.time_budget:
             return f"the time budget of {config.time_budget:g} s is spent"
         return ""
 
@@ -183,18 +188,24 @@ class _Training:
 
     def _step(self, queries: np.ndarray[Any, Any]) -> tuple[float, int]:
         """Move the embeddings along the gradient of one batch; return its loss and number of triples."""
-        rows, answers = (as_tensor(ids) for ids in self.known.expand(queries))
-        anchors, relations = as_tensor(self.known.anchors[queries]), as_tensor(self.known.relations[queries])
         table, ids, log_weight = self.model.entities.detach(), None, None
-        if self.negatives is not None:
-            own = torch.cat([anchors, answers])
-            ids, log_weight = self.negatives.draw(own, len(queries), self.state.generator)
+        dropout = self._dropout(len(queries), table.shape[1]) if self.config.dropout else None
+        if self.negatives is not None:  # the same sample in every process
+            own = np.concatenate([self.known.anchors[queries], self.known.expand(queries)[1]])
+            ids, log_weight = self.negatives.draw(as_tensor(own), len(queries), self.state.generator)
             table = table[ids]
+        share = self.world.share(len(queries))
+        queries, dropout = queries[share], None if dropout is None else dropout[share]
+        rows, answers = (as_tensor(part) for part in self.known.expand(queries))
+        anchors, relations = as_tensor(self.known.anchors[queries]), as_tensor(self.known.relations[queries])
+        if ids is not None:
             anchors, answers = torch.searchsorted(ids, anchors), torch.searchsorted(ids, answers)
         barred = None if self.ends is None else self.ends.barred(self.known.relations[queries], ids)
-        dropout = self._dropout(len(queries), table.shape[1]) if self.config.dropout else None
         batch = Batch(anchors, relations, rows, answers, log_weight, barred, dropout)
         loss, for_entities, for_relations = gradients(self.model, table, batch, self.weights)
+        self.world.sum(for_entities, for_relations)
+        loss, triples = self.world.total(loss, len(rows))
+        self.elapsed = self.world.first(time.monotonic() - self.began)
         if not math.isfinite(loss):
             raise DataError(
                 f"the loss is not finite in epoch {self.state.counters.epoch}"
@@ -202,7 +213,7 @@ class _Training:
                 fix="lower train.learning_rate",
             )
         self.state.step(for_entities, for_relations, ids)
-        return loss, len(rows)
+        return loss, int(triples)
 
     def _dropout(self, *shape: int) -> Tensor:
         """Return 0 for what is left out, and for the rest what makes up for it."""
@@ -216,16 +227,22 @@ class _Training:
             counters.best_epoch = counters.epoch
             return None
         with self.state.averaged():
-            mrr = evaluate(self.model, self.valid, self.true).mrr
+            mrr = self._valid_mrr()
             counters.misses += 1
             if mrr > counters.best_mrr:
                 counters.best_mrr, counters.best_epoch, counters.misses = mrr, counters.epoch, 0
                 self.state.keep_best()
         return mrr
 
+    def _valid_mrr(self) -> float:
+        """Return the MRR of the validation triples, of which every process ranks its share."""
+        share = self.valid[self.world.share(len(self.valid))]
+        own = evaluate(self.model, share, self.true).mrr if len(share) else 0.0
+        return self.world.total(own * len(share))[0] / len(self.valid)
+
     def _report(self, steps_per_epoch: int) -> None:
         now = time.monotonic()
-        if now - self.reported >= REPORT_SECONDS:
+        if self.world.rank == 0 and now - self.reported >= REPORT_SECONDS:
             self.progress("training", self.state.counters.steps, self.epochs * steps_per_epoch)
             self.reported = now
 
