@@ -38,6 +38,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Learn": {
         "benchmark": ("learn", "Train and test on a benchmark folder, without a database."),
+        "export": ("export", "Write a trained model for other tools."),
         "tune": ("learn", "Search for the training settings that suit the graph."),
     },
     "Judge": {

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from kgsync.cli.export import FORMATS
 from kgsync.cli.options import (
     config_option,
     config_path,
@@ -47,11 +48,27 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
 @click.option("--members", type=click.IntRange(1), help="Models joined into one [default: train.members].")
 @click.option("--seed", type=int, help="Of all that is random [default: train.seed].")
 @click.option(
-    "--budget", callback=_seconds, metavar="TIME", help="Find the best settings, and train as much as there is time for."
+    "--budget",
+    callback=_seconds,
+    metavar="TIME",
+    help="Find the best settings, and train as much as there is time for.",
 )
 @click.option("--steps", type=click.IntRange(1), help="Exactly so many steps: repeats what a budget cut short.")
+@click.option(
+    "--export",
+    type=(click.Choice(FORMATS), click.Path(path_type=Path)),
+    metavar="FORMAT FOLDER",
+    help="Write the model as `kgsync export` does.",
+)
 @json_option
-def benchmark(folder: Path, config: Config, budget: float | None, as_json: bool, **chosen: Any) -> None:
+def benchmark(
+    folder: Path,
+    config: Config,
+    budget: float | None,
+    export: tuple[str, Path] | None,
+    as_json: bool,
+    **chosen: Any,
+) -> None:
     """Train and test on a benchmark folder, without a database.
 
     FOLDER holds train, valid and test as .tsv, .txt or .csv, or OpenKE's train2id.txt and so on. Valid chooses the
@@ -63,6 +80,10 @@ def benchmark(folder: Path, config: Config, budget: float | None, as_json: bool,
     graph = dataset.read(folder)
     settings = replace(config.train, **{name: value for name, value in chosen.items() if value is not None})
     done = benchmarks.run(graph, settings, budget=budget, tried=_show, progress=terminal_progress())
+    if export is not None:
+        from kgsync import export as exports
+
+        exports.write(exports.of_benchmark(graph, done.trained.model), *export)
     if as_json:
         click.echo(done.to_json())
         return
