@@ -18,7 +18,7 @@ from torch import Tensor
 
 from kgsync import files
 from kgsync.errors import DataError, NotFoundError
-from kgsync.kge.models import MODELS, KgeModel, create
+from kgsync.kge.models import MODELS, KgeModel, made_of
 
 FORMAT = 1
 
@@ -45,17 +45,18 @@ def load(path: Path) -> tuple[KgeModel, dict[str, Any]]:
     config = header.get("model", {})
     if header.get("kind") != "kge" or config.get("name") not in MODELS:
         raise DataError(f"{path} holds no embedding model of kgsync", fix="train the model again")
-    with torch.device("meta"):  # shapes only: the embeddings come from the file
-        model = create(config["name"], config["n_entities"], config["n_relations"], config["rank"], seed=0)
-    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    width, relation_width = MODELS[config["name"]].widths(config["rank"])
+    expected = {
+        "entities": (config["n_entities"], width),
+        "relations": (2 * config["n_relations"], relation_width),
+    }
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     if found != expected:
         raise DataError(f"{path} holds {found}, expected {expected}", fix="train the model again")
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
             raise DataError(f"{name} in {path} has values that are not finite", fix="train the model again")
-    model.load_state_dict(tensors, assign=True)
-    return model, header["meta"]
+    return made_of(config["name"], config["rank"], **tensors), header["meta"]
 
 
 def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import rank
 from kgsync.kge.known import KnownAnswers
-from kgsync.kge.models import MODELS, ComplEx, KgeModel, ProductModel
+from kgsync.kge.models import MODELS, ComplEx, KgeModel, ProductModel, made_of
 from kgsync.kge.train import Trained, joined, train
 from kgsync.progress import Progress, silent
 
@@ -43,13 +43,9 @@ def join(members: Sequence[KgeModel], weights: Tensor) -> KgeModel:
             f"{', '.join(member.name for member in members)} cannot be joined into one model",
             fix="set train.members to 1, or train.model to complex or distmult",
         )
-    with torch.device("meta"):  # shapes only
-        first = members[0]
-        whole = kind(first.n_entities, first.n_relations, sum(member.rank for member in members), seed=0)
     scaled = [member.relations.detach() * weight[:, None] for member, weight in zip(members, weights, strict=True)]
-    tables = {"entities": [member.entities.detach() for member in members], "relations": scaled}
-    whole.load_state_dict({name: _side_by_side(kind, rows) for name, rows in tables.items()}, assign=True)
-    return whole
+    entities = _side_by_side(kind, [member.entities.detach() for member in members])
+    return made_of(kind.name, sum(member.rank for member in members), entities, _side_by_side(kind, scaled))
 
 
 def weigh(members: Sequence[KgeModel], valid: np.ndarray[Any, Any], known: KnownAnswers) -> Tensor:

@@ -75,7 +75,8 @@ class KgeModel(torch.nn.Module):
         with torch.enable_grad():
             inputs = candidates.detach().requires_grad_(), queries.detach().requires_grad_()
             scores = self.similarity(*inputs)
-        for_candidates, for_queries = torch.autograd.grad(scores, inputs, gradient)
+            weighted = (scores * gradient).sum()  # passing `gradient` to grad itself imports half of torch first
+        for_candidates, for_queries = torch.autograd.grad(weighted, inputs)
         return for_candidates, for_queries
 
     def relation_scores(
@@ -343,6 +344,14 @@ def create(name: str, n_entities: int, n_relations: int, rank: int, seed: int) -
             fix="give at least 1 of each",
         )
     return MODELS[name](n_entities, n_relations, rank, seed)
+
+
+def made_of(name: str, rank: int, entities: Tensor, relations: Tensor) -> KgeModel:
+    """Return the model of that kind and rank whose rows are `entities` [E, d] and `relations` [2R, w]."""
+    model = create(name, 1, 1, rank, seed=0)
+    model.n_entities, model.n_relations = len(entities), len(relations) // 2
+    model.entities, model.relations = torch.nn.Parameter(entities), torch.nn.Parameter(relations)
+    return model
 
 
 def as_tensor(ids: np.ndarray[Any, Any]) -> Tensor:

@@ -66,7 +66,9 @@ def gradients(model: KgeModel, table: Tensor, batch: Batch, weights: Weights) ->
         barred=batch.barred,
         dtype=weights.dtype,
     )
-    torch.autograd.backward([queries], [for_queries])
+    with torch.enable_grad():
+        weighted = (queries * for_queries).sum()  # passing `for_queries` to backward imports half of torch first
+    weighted.backward()  # type: ignore[no-untyped-call]
     if weights.n3 or weights.relation:
         size = min(TRIPLES, max(1, RELATION_FLOATS // relations.shape[1]))
         for rows, answers in zip(torch.split(batch.rows, size), torch.split(batch.answers, size), strict=True):

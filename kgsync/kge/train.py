@@ -29,6 +29,7 @@ from kgsync.kge.known import KnownAnswers, check_triples
 from kgsync.kge.models import KgeModel, as_tensor, create
 from kgsync.kge.negatives import SeenEnds, SharedNegatives
 from kgsync.kge.objective import Batch, Weights, gradients
+from kgsync.kge.warm import fitting
 from kgsync.kge.world import World, world
 from kgsync.progress import Progress, silent
 
@@ -62,13 +63,15 @@ def train(
     config: TrainConfig,
     *,
     also_true: np.ndarray[Any, Any] | None = None,
+    start: KgeModel | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
     """Return the model that `config` describes, trained on `train` [n, 3] and stopped by `valid` [m, 3].
 
     `also_true` are triples hidden for other purposes: they do not compete with those of `valid`, as in published
-    results, and nothing is learned from them. Without `valid` it trains a fixed number of epochs and says so in
+    results, and nothing is learned from them. `start` is a model of the same entities and relations whose
+    embeddings come first (see `kgsync.kge.warm`). Without `valid` it trains a fixed number of epochs and says so in
     `stopped`. With a `checkpoint` folder an interrupted training continues where the last save left it; the
     folder is removed at the end.
 
@@ -81,10 +84,15 @@ def train(
     true = KnownAnswers(joined(train, valid, also_true), n_entities, n_relations)
     if len(known) == 0:
         raise DataError("there are no triples to train on", fix="pull a larger subgraph")
+    if start is not None:
+        config = fitting(config, start, n_entities, n_relations)
     config = resolve(config, n_entities, len(known))
     model = create(config.model, n_entities, n_relations, config.rank, config.seed)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    first = [] if start is None else [table.numpy().view(np.int32) for table in start.state_dict().values()]
     state = State(model, config)
-    mark = fingerprint(config, train, joined(valid, also_true))
+    mark = fingerprint(config, train, joined(valid, also_true), *first)
     if checkpoint is not None:
         state.load(checkpoint, mark)
     processes = world()
