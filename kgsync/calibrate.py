@@ -11,7 +11,7 @@ evidence never lowers the score (s >= 0). Relations differ by b_r ~ N(0, tau²),
 rest keep few edges from being over-read. The lower bound comes from the curvature at the optimum (Laplace).
 
 What it assumes: that edges missing from the graph resemble hidden ones, and that they are as frequent, in
-proportion, as the hidden ones (`missing_share`, an assumption, which gives the base rate). Candidates that
+proportion to the known ones, as `missing_share` says (an assumption, which gives the base rate). Candidates that
 are true but neither known nor hidden count as false, and a hidden edge has no other edge between its ends (they
 are hidden together), as a missing one often has: both make the score err on the low side. The test fold is
 neither true nor false: it is kept out of the candidates.
@@ -116,8 +116,11 @@ def features(forward: Floats, backward: Floats, tails_of_head: Any, heads_of_tai
     return np.stack([np.ones(len(forward)), *columns], axis=1)
 
 
-def fit(data: Labelled, n_relations: int) -> Calibrator:
+def fit(data: Labelled, n_relations: int, *, missing_share: float | None = None) -> Calibrator:
     """Return the calibrator that fits labelled candidates.
+
+    `missing_share` is how many edges are assumed to be missing per known one; None: as many as `data` hides. More
+    or fewer move every logit by the same amount (King and Zeng 2001).
 
     Raises:
         DataError: fewer than `FEWEST` hidden edges are among the candidates.
@@ -137,14 +140,16 @@ def fit(data: Labelled, n_relations: int) -> Calibrator:
         free[negative] = False
     covariance = np.zeros((FEATURES, FEATURES))
     covariance[np.ix_(free, free)] = np.linalg.inv(solution.schur[np.ix_(free, free)])
+    times = 1.0 if missing_share is None else missing_share / data.missing_share
+    weights = solution.weights + np.where(np.arange(FEATURES) == 0, math.log(times), 0.0)
     return Calibrator(
-        weights=tuple(solution.weights.tolist()),
+        weights=tuple(weights.tolist()),
         relations=tuple(solution.relations.tolist()),
         covariance=_tuples(covariance.tolist()),
         coupling=_tuples((solution.cross / solution.own[:, None] * free).tolist()),
         variance=tuple((1.0 / solution.own).tolist()),
-        base_rate=data.base_rate,
-        missing_share=data.missing_share,
+        base_rate=min(times * data.base_rate, 1.0),
+        missing_share=times * data.missing_share,
         positives=positives,
         recall=positives / max(data.hidden, 1),
     )

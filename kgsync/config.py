@@ -68,6 +68,14 @@ class SplitConfig:
 
 
 @dataclass(frozen=True)
+class VoicesConfig:
+    """What speaks beside the embeddings. All together rank better than each alone."""
+
+    rules: bool = True  # rules that the graph itself follows, with support and confidence
+    text: bool = True  # names and descriptions, where the graph has them and kgsync[lm] is installed
+
+
+@dataclass(frozen=True)
 class PredictConfig:
     """What goes into a plan."""
 
@@ -100,6 +108,7 @@ class Config:
     pull: PullConfig = field(default_factory=PullConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    voices: VoicesConfig = field(default_factory=VoicesConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
     write: WriteConfig = field(default_factory=WriteConfig)
     validate: ValidateConfig = field(default_factory=ValidateConfig)

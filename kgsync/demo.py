@@ -99,7 +99,7 @@ def _prepare(folder: Path) -> tuple[Path, frozenset[tuple[str, str, str]]]:
     with files.whole_folder(facts) as new:
         for name in ("entities.tsv", "relations.tsv"):
             shutil.copy(sample.folder() / name, new / name)
-        known = np.concatenate([split.train, split.select, split.calibrate])
+        known = np.concatenate([split.train, split.select, split.fuse, split.calibrate])
         text = "".join("\t".join(triple) + "\n" for triple in named(known))
         (new / "triples.tsv").write_text(text, encoding="utf-8")
     hidden = named(split.test)

@@ -6,20 +6,20 @@ Refuses, in one line, what cannot be learned from honestly. Nothing is trained t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kgsync.calibrate import Calibrator, fit
 from kgsync.candidates.hidden import label_hidden
-from kgsync.config import SplitConfig
+from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.errors import DataError
-from kgsync.kge import train as kge
+from kgsync.fuse import Fusion, fuse
 from kgsync.kge.config import TrainConfig
+from kgsync.kge.ensemble import train_members
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers
-from kgsync.kge.models import KgeModel
 from kgsync.kge.tune import Trial
 from kgsync.kge.tune import tune as search
 from kgsync.metrics import Metrics
@@ -28,6 +28,10 @@ from kgsync.progress import Progress, silent
 from kgsync.reliability import Reliability, judge
 from kgsync.snapshot import Snapshot
 from kgsync.split import Split, split_triples
+from kgsync.voice import Voice
+from kgsync.voices import train_voices
+
+PARTS = "train", "select", "fuse", "calibrate", "test"
 
 
 def train(
@@ -35,45 +39,58 @@ def train(
     *,
     config: TrainConfig | None = None,
     split: SplitConfig | None = None,
+    voices: VoicesConfig | None = None,
     folder: Path | None = None,
     progress: Progress = silent,
 ) -> Model:
     """Return a model of `snapshot`; with `folder`, saved there, or the one that is there already.
+
+    The embeddings are trained as `config` says; `voices` says what speaks beside them. Their weights in the fusion
+    come from edges that none of them has learned from.
 
     A model of a graph in which too few edges can be hidden is measured, but refuses to predict.
 
     Raises:
         DataError: the graph is too small or too sparse to learn from and to measure what was learned.
     """
-    config, split = config or TrainConfig(), split or SplitConfig()
-    wanted = recipe(snapshot, config, split)
+    config, split, voices = config or TrainConfig(), split or SplitConfig(), voices or VoicesConfig()
+    wanted = recipe(snapshot, config, split, voices)
     if folder is not None and (path := _trained(folder, wanted)) is not None:
         return Model.load(path, snapshot)
     parts = _split(snapshot, split)
     n_entities, n_relations = snapshot.entities.num_rows, len(snapshot.relations)
-    trained = kge.train(
+    trained = train_members(
         parts.train,
         parts.select,
         n_entities,
         n_relations,
         config,
-        also_true=parts.calibrate,  # not the test triples: they reach neither training nor selection
+        also_true=np.concatenate([parts.fuse, parts.calibrate]),  # test reaches neither training nor selection
         checkpoint=folder / f".{wanted}.training" if folder is not None else None,
         progress=progress,
     )
-    ranking = evaluate(trained.model, parts.test, KnownAnswers(snapshot.triples, n_entities, n_relations))
-    calibrator, reliability, refusal = _calibrate(snapshot, trained.model, parts, progress)
+    others = train_voices(snapshot, parts, voices, seed=config.seed, progress=progress)
+    speaking = [trained.model, *others.voices]
+    fusion = _fuse(speaking, parts, n_entities, n_relations)
+    voice = fusion or trained.model
+    known = KnownAnswers(snapshot.triples, n_entities, n_relations)
+    ranking = evaluate(voice, parts.test, known, progress=progress)
+    alone = {each.name: evaluate(each, parts.test, known).mrr for each in speaking} if fusion else {}
+    calibrator, reliability, refusal = _calibrate(snapshot, voice, parts, progress)
     model = Model(
         snapshot=snapshot,
         kge=trained.model,
         config=config,
         split=split,
-        parts={name: len(getattr(parts, name)) for name in ("train", "select", "calibrate", "test")},
+        parts={name: len(getattr(parts, name)) for name in PARTS},
         best_epoch=trained.best_epoch,
         steps=trained.steps,
-        metrics=Metrics.of(ranking, parts, snapshot.relations, reliability),
+        metrics=Metrics.of(ranking, parts, snapshot.relations, reliability, alone),
         calibrator=calibrator,
         uncalibrated=refusal,
+        fusion=fusion,
+        voices=voices,
+        left_out=others.left_out,
     )
     if folder is not None:
         model.save(folder)
@@ -95,6 +112,21 @@ def tune(
     parts = _split(snapshot, split or SplitConfig())
     size = snapshot.entities.num_rows, len(snapshot.relations)
     return search(parts.train, parts.select, *size, config or TrainConfig(), seconds=seconds, tried=tried)
+
+
+def _assumed_share(parts: Split) -> float:
+    """Return how many edges are assumed to be missing per known one: as many as were hidden for validation in all.
+
+    It must not depend on how the folds divide them.
+    """
+    return (len(parts.select) + len(parts.fuse) + len(parts.calibrate)) / len(parts.train)
+
+
+def _fuse(voices: Sequence[Voice], parts: Split, n_entities: int, n_relations: int) -> Fusion | None:
+    """Return the fusion of several voices; one speaks for itself."""
+    if len(voices) == 1:
+        return None
+    return fuse(voices, parts.train, parts.fuse, n_entities, n_relations, also_true=parts.select)
 
 
 def _trained(folder: Path, wanted: str) -> Path | None:
@@ -125,19 +157,19 @@ def _split(snapshot: Snapshot, config: SplitConfig) -> Split:
 
 
 def _calibrate(
-    snapshot: Snapshot, model: KgeModel, parts: Split, progress: Progress
+    snapshot: Snapshot, voice: Voice, parts: Split, progress: Progress
 ) -> tuple[Calibrator | None, Reliability | None, str]:
     """Return the calibrator, how it fares on the test fold, and why there is none."""
-    known = np.concatenate([parts.train, parts.select])
+    known = np.concatenate([parts.train, parts.select, parts.fuse])
     labelled = label_hidden(
-        model, snapshot, known=known, hidden=parts.calibrate, aside=parts.test, step="calibrating", progress=progress
+        voice, snapshot, known=known, hidden=parts.calibrate, aside=parts.test, step="calibrating", progress=progress
     )
     try:
-        calibrator = fit(labelled, len(snapshot.relations))
+        calibrator = fit(labelled, len(snapshot.relations), missing_share=_assumed_share(parts))
     except DataError as error:
         return None, None, str(error)
     test = label_hidden(
-        model,
+        voice,
         snapshot,
         known=np.concatenate([known, parts.calibrate]),
         hidden=parts.test,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,9 +44,17 @@ class Metrics:
     test_triples: int
     relations: tuple[RelationMetrics, ...]  # most frequent in training first
     reliability: Reliability | None  # None where the model is not calibrated, or no test triple was a candidate
+    voices: Mapping[str, float] = field(default_factory=dict)  # the MRR of each voice alone, where there are several
 
     @classmethod
-    def of(cls, ranking: Ranking, split: Split, relations: tuple[str, ...], reliability: Reliability | None) -> Metrics:
+    def of(
+        cls,
+        ranking: Ranking,
+        split: Split,
+        relations: tuple[str, ...],
+        reliability: Reliability | None,
+        voices: Mapping[str, float],
+    ) -> Metrics:
         """Put the measurements of a model together."""
         train = np.bincount(split.train[:, 1], minlength=len(relations)).tolist()
         test = np.bincount(split.test[:, 1], minlength=len(relations)).tolist()
@@ -59,6 +67,7 @@ class Metrics:
             **{key: getattr(ranking, key) for key in _MEANS},
             test_triples=len(split.test),
             relations=tuple(sorted(rows, key=lambda row: (-row.train_triples, row.relation))),
+            voices=voices,
             reliability=reliability,
         )
 

@@ -1,6 +1,6 @@
 """A model: what was learned from one snapshot, how good it is, and what its scores mean.
 
-The id is a hash of all of that. On disk: the embeddings, `model.json` and a manifest.
+The id is a hash of all of that. On disk: a file per voice, their fusion, `model.json` and a manifest.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 
 import kgsync
-from kgsync import files
+from kgsync import files, voices
 from kgsync.calibrate import Calibrator
-from kgsync.config import SplitConfig
+from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.errors import DataError
+from kgsync.fuse import Fusion
 from kgsync.identity import Entity
 from kgsync.kge import artefact
 from kgsync.kge.config import TrainConfig
@@ -30,39 +31,56 @@ from kgsync.predict import predict
 from kgsync.progress import Progress, silent
 from kgsync.runs import Workspace
 from kgsync.snapshot import Snapshot
+from kgsync.voice import Voice
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained embedding model with its calibration. Make one with `train` or `Model.load`."""
+    """Trained embeddings, the voices beside them, and their calibration. Make one with `train` or `Model.load`."""
 
     snapshot: Snapshot
     kge: KgeModel
     config: TrainConfig
     split: SplitConfig
-    parts: Mapping[str, int]  # triples in train, select, calibrate and test
+    parts: Mapping[str, int]  # triples in train, select, fuse, calibrate and test
     best_epoch: int
     steps: int  # of training; with `TrainConfig.steps` it repeats exactly what a time budget cut short
     metrics: Metrics
     calibrator: Calibrator | None  # None: too few hidden edges to give scores a meaning
     uncalibrated: str = ""  # why, where it is None
+    fusion: Fusion | None = None  # of the embeddings and other voices; None: the embeddings speak alone
+    voices: VoicesConfig = field(default_factory=VoicesConfig)  # that were asked for
+    left_out: Mapping[str, str] = field(default_factory=dict)  # voices that were asked for, and why they are not there
     version: str = kgsync.__version__  # that trained it
 
-    kind = "kge"
+    @property
+    def voice(self) -> Voice:
+        """Return what ranks candidates."""
+        return self.kge if self.fusion is None else self.fusion
+
+    @property
+    def others(self) -> tuple[Voice, ...]:
+        """Return the voices beside the embeddings."""
+        return () if self.fusion is None else self.fusion.voices[1:]
+
+    @property
+    def kind(self) -> str:
+        """Return "kge", or "fused" where there are several voices."""
+        return "kge" if self.fusion is None else "fused"
 
     @cached_property
     def id(self) -> str:
-        """Return `kge-` and 12 hexadecimal digits of the hash of the content."""
+        """Return the kind and 12 hexadecimal digits of the hash of the content."""
         digest = hashlib.sha256(json.dumps(self._content(), sort_keys=True, ensure_ascii=False).encode())
-        for name, tensor in sorted(self.kge.state_dict().items()):
+        for name, tensor in sorted(self.voice.tensors().items()):
             digest.update(name.encode())
             digest.update(np.ascontiguousarray(tensor.numpy(), dtype="<f4").tobytes())
-        return f"kge-{digest.hexdigest()[:12]}"
+        return f"{self.kind}-{digest.hexdigest()[:12]}"
 
     @cached_property
     def recipe(self) -> str:
         """Return what identifies the training, before it is done: see `recipe`."""
-        return recipe(self.snapshot, self.config, self.split, self.version)
+        return recipe(self.snapshot, self.config, self.split, self.voices, self.version)
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -76,6 +94,9 @@ class Model:
             "metrics": self.metrics.to_dict(),
             "calibrator": self.calibrator.to_dict() if self.calibrator else None,
             "uncalibrated": self.uncalibrated,
+            "voices": asdict(self.voices),
+            "speaking": [voice.name for voice in self.others],
+            "leftOut": dict(self.left_out),
         }
 
     def calibrated(self) -> Calibrator:
@@ -107,6 +128,7 @@ class Model:
             "hitsAt1": round(metrics.hits_at_1, 6),
             "hitsAt3": round(metrics.hits_at_3, 6),
             "hitsAt10": round(metrics.hits_at_10, 6),
+            **{f"{voice}Mrr": round(mrr, 6) for voice, mrr in metrics.voices.items()},
         }
         if calibrator is not None:
             card |= {
@@ -152,6 +174,9 @@ class Model:
             return path
         with files.whole_folder(path) as new:
             artefact.save(self.kge, new / "model.safetensors", {"id": self.id})
+            if self.fusion is not None:
+                voices.save(self.others, new)
+                self.fusion.save(new / "fusion.safetensors")
             files.write_json(new / "model.json", {"id": self.id, **self._content()})
             files.write_manifest(
                 new,
@@ -176,6 +201,8 @@ class Model:
             )
         content = files.read_json(path / "model.json")
         kge, _ = artefact.load(path / "model.safetensors")
+        others = voices.load(content["speaking"], path)
+        speaking = {voice.name: voice for voice in (kge, *others)}
         model = cls(
             snapshot=snapshot,
             kge=kge,
@@ -187,6 +214,9 @@ class Model:
             metrics=Metrics.from_dict(content["metrics"]),
             calibrator=Calibrator.from_dict(content["calibrator"]) if content["calibrator"] else None,
             uncalibrated=content["uncalibrated"],
+            fusion=Fusion.load(path / "fusion.safetensors", speaking) if others else None,
+            voices=VoicesConfig(**content["voices"]),
+            left_out=content["leftOut"],
             version=content["kgsyncVersion"],
         )
         if model.id != manifest["id"]:
@@ -200,9 +230,15 @@ class Model:
         return cls.load(path, Snapshot.load(workspace.snapshot(manifest["snapshot"])))
 
 
-def recipe(snapshot: Snapshot, config: TrainConfig, split: SplitConfig, version: str = kgsync.__version__) -> str:
+def recipe(
+    snapshot: Snapshot,
+    config: TrainConfig,
+    split: SplitConfig,
+    voices: VoicesConfig,
+    version: str = kgsync.__version__,
+) -> str:
     """Return 16 hexadecimal digits that two trainings share if one need not be done after the other."""
     settings = asdict(config)
     del settings["threads"]  # changes the last digits of the embeddings at most
-    text = json.dumps([snapshot.id, settings, asdict(split), version], sort_keys=True)
+    text = json.dumps([snapshot.id, settings, asdict(split), asdict(voices), version], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -39,6 +39,8 @@ class PlannedEdge:
     kge_score: float  # the embedding model's own value
     head_name: str = ""  # for people; not written
     tail_name: str = ""
+    rule_score: float | None = None  # that of the rules, and
+    text_score: float | None = None  # of the texts; None where the model has no such voice
 
     @cached_property
     def id(self) -> str:
@@ -53,6 +55,8 @@ class PlannedEdge:
             "scoreLow": round(self.score_low, 6),
             "rank": self.rank,
             "kgeScore": round(self.kge_score, 6),
+            "ruleScore": None if self.rule_score is None else round(self.rule_score, 6),
+            "textScore": None if self.text_score is None else round(self.text_score, 6),
         }
 
 
@@ -176,6 +180,8 @@ PLAN_SCHEMA = pa.schema(
         ("score_low", pa.float64()),
         ("rank", pa.int64()),
         ("kge_score", pa.float64()),
+        ("rule_score", pa.float64()),
+        ("text_score", pa.float64()),
     ]
 )
 
@@ -196,6 +202,8 @@ def _row(edge: PlannedEdge) -> dict[str, Any]:
         "score_low": edge.score_low,
         "rank": edge.rank,
         "kge_score": edge.kge_score,
+        "rule_score": edge.rule_score,
+        "text_score": edge.text_score,
     }
 
 
@@ -212,6 +220,8 @@ def _edge(row: Mapping[str, Any]) -> PlannedEdge:
         score_low=row["score_low"],
         rank=row["rank"],
         kge_score=row["kge_score"],
+        rule_score=row["rule_score"],
+        text_score=row["text_score"],
         head_name=row["head_name"],
         tail_name=row["tail_name"],
     )

@@ -8,7 +8,6 @@ tail per head (one head per tail), is proposed at most that often.
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from kgsync.snapshot import Snapshot
 if TYPE_CHECKING:
     from kgsync.model import Model
 
+SHORT = {"rules": "rule", "text": "text"}  # what a voice is called in the names of properties
 SPARE = 3  # times `top_k` edges per relation are scored exactly; the caps take some of them away
 
 
@@ -70,9 +70,13 @@ def predict(
         snapshot=snapshot,
         calibrator=model.calibrated(),
         scorer=Scorer(
-            model.kge, admissible := Admissible(snapshot, snapshot.triples, snapshot.rejected), memory=memory
+            model.voice, admissible := Admissible(snapshot, snapshot.triples, snapshot.rejected), memory=memory
         ),
-        exact=Scorer(copy.deepcopy(model.kge).double(), admissible, memory=memory),
+        exact=Scorer(model.voice.exact(), admissible, memory=memory),
+        alone={
+            f"{SHORT[voice.name]}_score": Scorer(voice.exact(), admissible, memory=memory) for voice in model.others
+        },
+        kge=Scorer(model.kge.exact(), admissible, memory=memory),
         question=question,
         limits=_Limits.of(question, top_k, per_entity),
         min_score=0.0 if question.pairs else min_score,
@@ -150,6 +154,8 @@ class _Prediction:
     calibrator: Calibrator
     scorer: Scorer
     exact: Scorer
+    alone: Mapping[str, Scorer]  # column -> the voice that it holds the values of, beside the embeddings
+    kge: Scorer
     question: Question
     limits: _Limits
     min_score: float
@@ -224,6 +230,10 @@ class _Prediction:
         exact = self.exact.exact(relation, heads, tails)
         score, low = self.calibrator.scores(relation, exact.features)
         columns = {"score": score.round(6), "score_low": low.round(6), "rank": exact.rank, "kge_score": exact.score}
+        if self.alone:
+            columns["kge_score"] = self.kge.pair_scores(relation, heads, tails, backward=False)
+        for column, scorer in self.alone.items():
+            columns[column] = scorer.pair_scores(relation, heads, tails, backward=False)
         return _Scored(relation, heads, tails, columns)
 
     def _edge(self, part: _Scored, i: int) -> PlannedEdge:

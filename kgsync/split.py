@@ -18,7 +18,8 @@ from kgsync.errors import ConfigError, DataError
 Triples = np.ndarray[Any, np.dtype[np.int64]]
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
 
-SELECT_SHARE = 0.4  # of valid; the rest calibrates
+SELECT_SHARE, FUSE_SHARE = 0.4, 0.3  # of valid; the rest calibrates
+TRAIN = 4  # the number of that part; the others are held out
 MIN_TRIPLES = 10  # between different entities: with fewer there is nothing to generalise from
 
 
@@ -28,6 +29,7 @@ class Split:
 
     train: Triples  # what models learn from; holds every entity and relation that occurs in the other parts
     select: Triples  # chooses the best epoch and configuration
+    fuse: Triples  # weighs the voices
     calibrate: Triples  # turns raw model values into probabilities
     test: Triples  # measures, and is used for nothing else
 
@@ -61,14 +63,15 @@ def split_triples(
         )
     pairs = _pair_hashes(array, entity_ids, seed)
     share = pairs.astype(np.float64) / 2.0**64  # uniform in [0, 1)
-    ends = np.array([test, test + SELECT_SHARE * valid, test + valid])
-    part = np.searchsorted(ends, share, side="right")  # 0 test, 1 select, 2 calibrate, 3 train
+    ends = test + valid * np.array([0, SELECT_SHARE, SELECT_SHARE + FUSE_SHARE, 1])
+    part = np.searchsorted(ends, share, side="right")  # 0 test, 1 select, 2 fuse, 3 calibrate, 4 train
     _move_back(array, pairs, part)
-    return Split(train=array[part == 3], select=array[part == 1], calibrate=array[part == 2], test=array[part == 0])
+    names = "test", "select", "fuse", "calibrate", "train"
+    return Split(**{name: array[part == number] for number, name in enumerate(names)})
 
 
 def _move_back(triples: Triples, pairs: Hashes, part: np.ndarray[Any, Any]) -> None:
-    """Give `part` 3 (train) to held-out pairs whose entities or relations train would otherwise lack.
+    """Give `part` `TRAIN` to held-out pairs whose entities or relations train would otherwise lack.
 
     Pairs are taken in the order of their hashes, whole, until everything that occurs occurs in train.
     """
@@ -84,8 +87,8 @@ def _move_back(triples: Triples, pairs: Hashes, part: np.ndarray[Any, Any]) -> N
         covered: np.ndarray[Any, np.dtype[np.bool_]] = ends & relations[triples[rows, 1]]
         return ~covered
 
-    cover(np.flatnonzero(part == 3))
-    held_out = np.flatnonzero(part != 3)
+    cover(np.flatnonzero(part == TRAIN))
+    held_out = np.flatnonzero(part != TRAIN)
     suspects = np.unique(pairs[held_out[lacking(held_out)]])  # sorted; what is covered now stays so
     order = held_out[np.argsort(pairs[held_out], kind="stable")]
     starts = np.searchsorted(pairs[order], suspects, side="left")
@@ -93,7 +96,7 @@ def _move_back(triples: Triples, pairs: Hashes, part: np.ndarray[Any, Any]) -> N
     for start, end in zip(starts, ends, strict=True):
         rows = order[start:end]
         if lacking(rows).any():
-            part[rows] = 3
+            part[rows] = TRAIN
             cover(rows)
 
 

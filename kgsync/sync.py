@@ -68,7 +68,14 @@ def sync(
         )
         run.note("pull", snapshot=snapshot.id, entities=snapshot.entities.num_rows, triples=len(snapshot.triples))
 
-    model = train(snapshot, config=config.train, split=config.split, folder=workspace.models, progress=progress)
+    model = train(
+        snapshot,
+        config=config.train,
+        split=config.split,
+        voices=config.voices,
+        folder=workspace.models,
+        progress=progress,
+    )
     run.note("train", model=model.id)
 
     if "predict" in steps:

@@ -65,7 +65,7 @@ def test_the_card_is_flat_and_says_what_a_score_means() -> None:
     card = trained("umls").card()
     assert json.loads(json.dumps(card)) == card
     assert all(isinstance(value, str | int | float) for value in card.values())
-    assert (card["kind"], card["scoreBasis"], card["baseRateBasis"]) == ("kge", "hidden-edges", "assumed")
+    assert (card["kind"], card["scoreBasis"], card["baseRateBasis"]) == ("fused", "hidden-edges", "assumed")
     assert 0 < card["baseRate"] < 0.1
     assert card["trainTriples"] > card["calibrateTriples"] > 0
 

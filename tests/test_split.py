@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kgsync.errors import ConfigError, DataError
 from kgsync.split import Split, split_triples
 
-PARTS = ("train", "select", "calibrate", "test")
+PARTS = ("train", "select", "fuse", "calibrate", "test")
 
 
 @st.composite
@@ -78,7 +78,8 @@ def test_the_shares_are_about_as_asked_for_and_another_seed_hides_others() -> No
     split = split_triples(triples, ids, valid=0.1, test=0.05, seed=0)
     assert len(split.test) / len(triples) == pytest.approx(0.05, abs=0.01)
     assert len(split.select) / len(triples) == pytest.approx(0.04, abs=0.01)
-    assert len(split.calibrate) / len(triples) == pytest.approx(0.06, abs=0.01)
+    assert len(split.fuse) / len(triples) == pytest.approx(0.03, abs=0.01)
+    assert len(split.calibrate) / len(triples) == pytest.approx(0.03, abs=0.01)
     other = split_triples(triples, ids, valid=0.1, test=0.05, seed=1)
     shared = set(rows_of(split.test)) & set(rows_of(other.test))
     assert len(shared) < 0.2 * len(split.test)

@@ -3,7 +3,8 @@
 // columns: ids (of the edges that were created)
 UNWIND $rows AS row
 WITH row[0] AS id, row[1] AS head, row[2] AS tail, row[3] AS relation, row[4] AS score, row[5] AS scoreLow,
-     row[6] AS rank, row[7] AS kgeScore, datetime($now) AS now
+     row[6] AS rank, row[7] AS kgeScore, row[8] AS ruleScore, row[9] AS textScore,
+     datetime($now) AS now
 MATCH (h:{{head_label}})
 WHERE h.{{head_key}} = head
 MATCH (t:{{tail_label}})
@@ -18,6 +19,8 @@ ON CREATE SET
   e.status = 'proposed',
   e.rank = rank,
   e.kgeScore = kgeScore,
+  e.ruleScore = ruleScore,
+  e.textScore = textScore,
   e.modelId = $modelId,
   e.runId = $runId,
   e.firstRunId = $runId,

@@ -8,15 +8,15 @@ from kgsync.calibrate import Floats, Labelled
 from kgsync.candidates.admissible import Admissible, Rows
 from kgsync.candidates.search import BEST, Scorer
 from kgsync.candidates.signatures import Edges, Mask
-from kgsync.kge.models import KgeModel
 from kgsync.progress import Progress
 from kgsync.snapshot import Snapshot
+from kgsync.voice import Voice
 
 ROWS = 400_000  # candidates in all, about; where there are more, queries without hidden answers are sampled
 
 
 def label_hidden(
-    model: KgeModel,
+    model: Voice,
     snapshot: Snapshot,
     *,
     known: Edges,

@@ -1,4 +1,4 @@
-"""Candidate edges of one relation, with the evidence that an embedding model has for each.
+"""Candidate edges of one relation, with the evidence that a voice has for each.
 
 Scores are made in blocks of queries against all admissible answers, never as a table of all pairs.
 """
@@ -15,7 +15,7 @@ import torch
 from kgsync.calibrate import Floats, features
 from kgsync.candidates.admissible import Admissible, Rows
 from kgsync.errors import DataError
-from kgsync.kge.models import KgeModel
+from kgsync.voice import Voice
 
 BEST = 10  # answers per query that become candidates; part of what the score is calibrated for
 MEMORY = 128 << 20  # bytes for one block of scores
@@ -57,9 +57,9 @@ class _Answers:
 
 
 class Scorer:
-    """Asks an embedding model for the admissible answers of one relation, block by block."""
+    """Asks a voice for the admissible answers of one relation, block by block."""
 
-    def __init__(self, model: KgeModel, admissible: Admissible, *, memory: int = MEMORY) -> None:
+    def __init__(self, model: Voice, admissible: Admissible, *, memory: int = MEMORY) -> None:
         self.model, self.admissible, self.memory = model, admissible, memory
 
     def candidates(
@@ -81,8 +81,8 @@ class Scorer:
         pairs = np.concatenate([from_heads, from_tails[only_tail]])
         backward = _merge(backward, self._ask(relation, _missing(pairs[:, 1], backward), best, backward=True))
         heads, tails = pairs.T
-        to_tail = self._pair_scores(relation, heads, tails, backward=False) - forward.total_of(heads)
-        to_head = self._pair_scores(relation, tails, heads, backward=True) - backward.total_of(tails)
+        to_tail = self.pair_scores(relation, heads, tails, backward=False) - forward.total_of(heads)
+        to_head = self.pair_scores(relation, tails, heads, backward=True) - backward.total_of(tails)
         return Candidates(
             heads=heads,
             tails=tails,
@@ -138,7 +138,7 @@ class Scorer:
             log_total[where] = _log_total(block, top.values[:, :1], self._name(relation))
         return _Answers(anchors, best, log_total)
 
-    def _pair_scores(self, relation: int, anchors: Rows, answers: Rows, *, backward: bool) -> Floats:
+    def pair_scores(self, relation: int, anchors: Rows, answers: Rows, *, backward: bool) -> Floats:
         """Return the score of `answers[i]` to the query of `anchors[i]`, for many i, by small products."""
         directed = relation + self.admissible.n_relations if backward else relation
         scores = np.empty(len(anchors))

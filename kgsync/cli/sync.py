@@ -102,7 +102,12 @@ def train(config: Config, workspace: Path, snapshot_id: str | None, as_json: boo
     place = Workspace(workspace)
     snapshot = Snapshot.load(place.snapshot(snapshot_id))
     model = learn.train(
-        snapshot, config=config.train, split=config.split, folder=place.models, progress=terminal_progress()
+        snapshot,
+        config=config.train,
+        split=config.split,
+        voices=config.voices,
+        folder=place.models,
+        progress=terminal_progress(),
     )
     if as_json:
         print_json(model.card())

@@ -22,7 +22,7 @@ from kgsync.progress import Progress, silent
 
 T = TypeVar("T")
 
-SEEN = ("status", "runId", "modelId", "relation", "score", "scoreLow", "rank", "kgeScore")
+SEEN = ("status", "runId", "modelId", "relation", "score", "scoreLow", "rank", "kgeScore", "ruleScore", "textScore")
 """What is read of every edge, and compared again, under a lock, when it is changed."""
 
 MISSING = "endpoint_missing"

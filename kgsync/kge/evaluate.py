@@ -18,7 +18,7 @@ from kgsync.kge.known import KnownAnswers, check_triples
 from kgsync.kge.models import as_tensor
 from kgsync.kge.slices import slices
 from kgsync.progress import Progress, silent
-from kgsync.voice import Voice
+from kgsync.voice import Ranker
 
 LIVE_SCORES = 1 << 23  # scores kept at a time (32 MiB)
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -83,7 +83,7 @@ class Metrics:
 
 
 def evaluate(
-    model: Voice,
+    model: Ranker,
     triples: np.ndarray[Any, Any],
     known: KnownAnswers,
     *,
@@ -111,7 +111,7 @@ def evaluate(
     )
 
 
-def rank(model: Voice, triples: np.ndarray[Any, Any], known: KnownAnswers, *, progress: Progress = silent) -> Ranks:
+def rank(model: Ranker, triples: np.ndarray[Any, Any], known: KnownAnswers, *, progress: Progress = silent) -> Ranks:
     """Return the filtered ranks of `triples` [n, 3]."""
     check_triples(triples, known.n_entities, known.n_relations)
     heads, relations, tails = triples.astype(np.int64).T
@@ -160,7 +160,7 @@ def _code(rows: np.ndarray[Any, Any], entities: np.ndarray[Any, Any], n: int) ->
     return code
 
 
-def _refuse_non_finite(scores: torch.Tensor, model: Voice) -> None:
+def _refuse_non_finite(scores: torch.Tensor, model: Ranker) -> None:
     """NaN compares as false with everything, so a broken model would get rank 1 everywhere."""
     if not torch.isfinite(scores.sum()) and not torch.isfinite(scores).all():
         raise DataError(

@@ -41,6 +41,12 @@ class KnownAnswers:
     def _keys(self, anchors: Integers, relations: Integers) -> Integers:
         return anchors * (2 * self.n_relations) + relations
 
+    def triples(self) -> Integers:
+        """Return the distinct triples [n, 3], sorted by head, relation and tail."""
+        forward = np.flatnonzero(self.relations < self.n_relations)
+        rows, tails = self.expand(forward)
+        return np.stack([self.anchors[forward][rows], self.relations[forward][rows], tails], axis=1)
+
     def counts(self) -> Integers:
         """Return the number of answers of each distinct query."""
         return np.diff(self.offsets)

@@ -6,6 +6,7 @@ Relation ids run to 2 * n_relations: (h, r) asks for tails, (t, r + n_relations)
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -100,6 +101,14 @@ class KgeModel(torch.nn.Module):
     def queries(self, anchors: Tensor, relations: Tensor) -> Tensor:
         """Return the queries [B, d] of anchor ids [B] and relation ids [B]."""
         return self.compose(self.entities[anchors], self.relations[relations])
+
+    def exact(self) -> KgeModel:
+        """Return the model in double precision."""
+        return copy.deepcopy(self).double()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the embeddings."""
+        return self.state_dict()
 
     @torch.no_grad()
     def scores(self, anchors: Tensor, relations: Tensor, candidates: Tensor | None = None) -> Tensor:

@@ -22,17 +22,9 @@ COLUMNS = {"triples": 3, "single": 4, "double": 5, "constant": 4}
 
 def save(voice: RuleVoice, path: Path, meta: dict[str, Any]) -> None:
     """Write `voice` with `meta` (JSON values) to the file at `path`."""
-    rules = voice.rules
-    tables = {
-        "triples": voice.facts.triples,
-        "single": rules.single,
-        "double": rules.double,
-        "constant": rules.constant,
-    }
-    tensors = {name: torch.from_numpy(table.astype(np.int32)) for name, table in tables.items()}
     size = {"n_entities": voice.facts.n_entities, "n_relations": voice.facts.n_relations}
     header = {"kind": "rules", "model": size, "meta": meta}
-    artefact.write(path, tensors | {"powers": torch.from_numpy(voice.powers)}, header)
+    artefact.write(path, voice.tensors(), header)
 
 
 def load(path: Path) -> tuple[RuleVoice, dict[str, Any]]:

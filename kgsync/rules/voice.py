@@ -12,6 +12,7 @@ less by relation and graph, so p is chosen on valid for each relation and direct
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,7 @@ class RuleVoice:
     """Scores from rules and the facts they were mined from. `powers` has p for every relation id."""
 
     name = "rules"
+    dtype: type[np.floating[Any]] = np.float32
 
     def __init__(self, facts: Facts, rules: Rules, powers: Floats | None = None) -> None:
         self.facts = facts
@@ -82,12 +84,34 @@ class RuleVoice:
         self.degrees = np.diff(facts.answering.indptr)
         self._walks: tuple[int, Walks] | None = None
 
-    def scores(self, anchors: Tensor, relations: Tensor) -> Tensor:
-        """Return float32 scores [B, n_entities]; 0 or next to it where no rule speaks, -1 for a loop never seen."""
-        out = np.empty((len(anchors), self.facts.n_entities), np.float32)
+    def scores(self, anchors: Tensor, relations: Tensor, candidates: Tensor | None = None) -> Tensor:
+        """Return scores [B, C] of the candidate ids (None: every entity).
+
+        They are 0 or next to it where no rule speaks, and -1 for a loop that was never seen.
+        """
+        chosen = slice(None) if candidates is None else candidates.numpy()
+        width = self.facts.n_entities if candidates is None else len(candidates)
+        out = np.empty((len(anchors), width), self.dtype)
         for place, (anchor, relation) in enumerate(zip(anchors.tolist(), relations.tolist(), strict=True)):
-            out[place] = self._scores(anchor, relation)
+            out[place] = self._scores(anchor, relation)[chosen]
         return torch.from_numpy(out)
+
+    def exact(self) -> RuleVoice:
+        """Return the voice without rounding; every query is computed by itself as it is."""
+        same = copy.copy(self)
+        same.dtype, same._walks = np.float64, None
+        return same
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the rules, the facts that ground them, and the powers."""
+        tables = {
+            "triples": self.facts.triples,
+            "single": self.rules.single,
+            "double": self.rules.double,
+            "constant": self.rules.constant,
+        }
+        found = {name: torch.from_numpy(table.astype(np.int32)) for name, table in tables.items()}
+        return found | {"powers": torch.from_numpy(self.powers)}
 
     def _scores(self, anchor: int, relation: int) -> Floats:
         facts, n, power = self.facts, self.facts.n_entities, float(self.powers[relation])
