@@ -35,11 +35,11 @@ clean: ## Delete what make made (not .kgsync, which is yours)
 
 # Each stamp is younger than all that it stands for, so that a second run does nothing.
 $(VENV)/.installed: pyproject.toml $(VENV)/.made
-	$(call install,-e .)
+	$(call install,-e '.[lm]')
 	@touch $@
 
 $(VENV)/.developed: pyproject.toml $(VENV)/.made
-	$(call install,--group dev -e .)
+	$(call install,--group dev -e '.[lm]')
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.made:

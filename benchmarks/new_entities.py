@@ -38,7 +38,7 @@ from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import KgeModel, create
 from kgsync.kge.train import Trained, train
 from kgsync.kge.warm import carry_over
-from kgsync.voice import Voice
+from kgsync.voice import Ranker
 
 LEAST = 8  # edges of an entity that is taken out
 KNOWN = (0, 1, 3, 5)
@@ -122,10 +122,10 @@ def with_edges(graph: Graph, before: Trained, config: TrainConfig, known: KnownA
     grown = np.concatenate([trained_on, support])
     n_late = graph.n - graph.n_old
 
-    def fold(**more: Any) -> Voice:
+    def fold(**more: Any) -> Ranker:
         return extended(before.model, fold_in(before.model, support, n_late, **more))
 
-    ways: dict[str, Callable[[], Voice]] = {
+    ways: dict[str, Callable[[], Ranker]] = {
         "prior": lambda: Prior(grown, graph.n, graph.n_relations),
         "fold-in, blind": fold,
         "fold-in": lambda: fold(trained_on=trained_on),

@@ -69,6 +69,17 @@ class Fusion:
         size = {"n_entities": self.train.n_entities, "n_relations": self.train.n_relations}
         artefact.write(path, {"weights": self.weights, "train": facts}, {"kind": "fusion", "voices": names, **size})
 
+    @staticmethod
+    def learned_from(path: Path) -> np.ndarray[Any, Any]:
+        """Return the train triples [n, 3] of the fusion in the file at `path`.
+
+        Raises:
+            NotFoundError: there is no such file.
+            DataError: it is damaged.
+        """
+        triples: np.ndarray[Any, Any] = artefact.read(path)[0]["train"].numpy()
+        return triples
+
     @classmethod
     def load(cls, path: Path, voices: Mapping[str, Voice]) -> Fusion:
         """Return the fusion in the file at `path` of those `voices`, by name.

@@ -69,7 +69,14 @@ def train(
         checkpoint=folder / f".{wanted}.training" if folder is not None else None,
         progress=progress,
     )
-    others = train_voices(snapshot, parts, voices, seed=config.seed, progress=progress)
+    others = train_voices(
+        snapshot,
+        parts,
+        voices,
+        cache=None if folder is None else folder.parent / "vectors",
+        seed=config.seed,
+        progress=progress,
+    )
     speaking = [trained.model, *others.voices]
     fusion = _fuse(speaking, parts, n_entities, n_relations)
     voice = fusion or trained.model

@@ -201,8 +201,7 @@ class Model:
             )
         content = files.read_json(path / "model.json")
         kge, _ = artefact.load(path / "model.safetensors")
-        others = voices.load(content["speaking"], path)
-        speaking = {voice.name: voice for voice in (kge, *others)}
+        speaking = content["speaking"]
         model = cls(
             snapshot=snapshot,
             kge=kge,
@@ -214,7 +213,7 @@ class Model:
             metrics=Metrics.from_dict(content["metrics"]),
             calibrator=Calibrator.from_dict(content["calibrator"]) if content["calibrator"] else None,
             uncalibrated=content["uncalibrated"],
-            fusion=Fusion.load(path / "fusion.safetensors", speaking) if others else None,
+            fusion=_fusion(path, kge, speaking, snapshot) if speaking else None,
             voices=VoicesConfig(**content["voices"]),
             left_out=content["leftOut"],
             version=content["kgsyncVersion"],
@@ -228,6 +227,13 @@ class Model:
         """Return the model in the folder `path` together with its snapshot, from the workspace."""
         manifest = files.read_manifest(path, "model")
         return cls.load(path, Snapshot.load(workspace.snapshot(manifest["snapshot"])))
+
+
+def _fusion(path: Path, kge: KgeModel, speaking: Sequence[str], snapshot: Snapshot) -> Fusion:
+    """Return the fusion in the folder `path`, with its voices."""
+    file = path / "fusion.safetensors"
+    others = voices.load(speaking, path, snapshot, Fusion.learned_from(file))
+    return Fusion.load(file, {kge.name: kge, **others})
 
 
 def recipe(

@@ -1,0 +1,267 @@
+"""kgsync beside PyKEEN, on the same vectors and in the same run: evaluation, top answers, and time to a quality.
+
+    pip install pykeen
+    python benchmarks/peers.py ../shared/data --jobs evaluate predict train [--minutes 40]
+
+- evaluate: the filtered ranks of FB15k-237's test triples, both sides, by ComplEx of 128 complex numbers whose vectors
+  are the same in both; the MRRs must be equal.
+- predict: the ten best unknown tails for (entity, relation) of WN18RR: kgsync for all of them, PyKEEN's
+  `predict_target` for a sample, because all of them would take hours.
+- train: seconds of training until the valid MRR of FB15k-237 is .30 and .33, ComplEx of 128 complex numbers, evaluation
+  not counted. PyKEEN with its LCWA loop, cross-entropy, reciprocal relations and Adagrad, which suits it best.
+
+Each part runs in a process of its own, so that peak memory is its own. Keeps all in results/peers-JOB.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from results import save
+
+from kgsync import dataset
+from kgsync.dataset import Dataset
+from kgsync.kge.config import TrainConfig
+from kgsync.kge.evaluate import evaluate
+from kgsync.kge.known import KnownAnswers
+from kgsync.kge.models import KgeModel, create
+
+RANK = 128
+GRAPHS = {"evaluate": "fb15k-237", "predict": "wn18rr", "train": "fb15k-237"}
+PARTS = {
+    "evaluate": ["kgsync", "pykeen"],
+    "predict": ["kgsync", "pykeen"],
+    "train": ["kgsync bf16", "kgsync f32", "pykeen"],
+}
+MARKS = 0.30, 0.33
+SAMPLE = 300  # queries that PyKEEN is asked for the best tails
+TOP = 10
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--jobs", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--minutes", type=float, default=40.0, help="of training after which a peer is given up")
+    parser.add_argument("--part", help="for the processes that this script starts")
+    arguments = parser.parse_args()
+    if arguments.part:
+        print(json.dumps(run(arguments.jobs[0], arguments.part, arguments.folder, arguments.minutes)))
+        return
+    for job in arguments.jobs:
+        found = {}
+        for part in PARTS[job]:
+            command = [sys.executable, __file__, str(arguments.folder), "--jobs", job, "--part", part]
+            command += ["--minutes", str(arguments.minutes)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found[part] = json.loads(done.stdout.splitlines()[-1])
+            print(job, part, found[part], flush=True)
+        save(f"peers-{job}", found | ratios(found))
+
+
+def ratios(found: dict[str, Any]) -> dict[str, Any]:
+    """Return how many times faster kgsync's first row is than the peer."""
+    ours, peer = next(iter(found.values())), found["pykeen"]
+    compared = {name: ours[name] for name in ours if name.startswith("seconds") and ours[name] and peer.get(name)}
+    return {"speedup_vs_fastest_peer": {name: round(peer[name] / seconds, 1) for name, seconds in compared.items()}}
+
+
+def run(job: str, part: str, folder: Path, minutes: float) -> dict[str, Any]:
+    graph = dataset.read(folder / GRAPHS[job])
+    who, _, precision = part.partition(" ")
+    if job == "evaluate":
+        found = evaluate_ours(graph) if who == "kgsync" else evaluate_pykeen(graph)
+    elif job == "predict":
+        found = predict_ours(graph) if who == "kgsync" else predict_pykeen(graph)
+    else:
+        found = train_ours(graph, precision) if who == "kgsync" else train_pykeen(graph, minutes)
+    return found | {"peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)}
+
+
+def size(graph: Dataset) -> tuple[int, int]:
+    return len(graph.entities), len(graph.relations)
+
+
+def random_model(graph: Dataset) -> KgeModel:
+    model = create("complex", *size(graph), RANK, seed=0)
+    with torch.no_grad():
+        for table in model.parameters():
+            table.mul_(300)
+    return model
+
+
+def evaluate_ours(graph: Dataset) -> dict[str, Any]:
+    known = KnownAnswers(np.concatenate([graph.train, graph.valid, graph.test]), *size(graph))
+    model = random_model(graph)
+    began = time.perf_counter()
+    mrr = evaluate(model, graph.test, known).mrr
+    return {"seconds": round(time.perf_counter() - began, 2), "mrr": mrr}
+
+
+def pykeen_factory(graph: Dataset) -> Any:
+    from pykeen.triples import CoreTriplesFactory
+
+    triples = torch.from_numpy(graph.train.astype(np.int64))
+    return CoreTriplesFactory(triples, *size(graph), create_inverse_triples=True)
+
+
+def pykeen_model(graph: Dataset, **more: Any) -> Any:
+    from pykeen.models import ComplEx
+
+    return ComplEx(triples_factory=pykeen_factory(graph), embedding_dim=RANK, random_seed=0, **more)
+
+
+def give(model: Any, ours: KgeModel) -> None:
+    """Put our vectors into PyKEEN's model: relation r and its inverse are its numbers 2r and 2r + 1."""
+    relations = torch.stack(ours.relations.detach().chunk(2), dim=1).flatten(0, 1)
+    for representation, rows in (
+        (model.entity_representations[0], ours.entities),
+        (model.relation_representations[0], relations),
+    ):
+        real, imaginary = rows.detach().chunk(2, dim=1)
+        weight = representation._embeddings.weight
+        weight.data.copy_(torch.stack([real, imaginary], dim=-1).reshape(weight.shape))
+
+
+def take(model: Any, ours: KgeModel) -> None:
+    """Put PyKEEN's vectors into our model."""
+    tables = []
+    for representation in (model.entity_representations[0], model.relation_representations[0]):
+        weight = representation._embeddings.weight.data
+        pairs = weight.reshape(len(weight), RANK, 2)
+        tables.append(torch.cat([pairs[..., 0], pairs[..., 1]], dim=1))
+    ours.entities.data.copy_(tables[0])
+    ours.relations.data.copy_(tables[1].reshape(-1, 2, 2 * RANK).transpose(0, 1).flatten(0, 1))
+
+
+def evaluate_pykeen(graph: Dataset) -> dict[str, Any]:
+    from pykeen.evaluation import RankBasedEvaluator
+
+    model = pykeen_model(graph)
+    give(model, random_model(graph))
+    test, *others = (torch.from_numpy(part.astype(np.int64)) for part in (graph.test, graph.train, graph.valid))
+    evaluator = RankBasedEvaluator(filtered=True)
+    began = time.perf_counter()
+    found = evaluator.evaluate(model, test, additional_filter_triples=others, batch_size=256, use_tqdm=False)
+    seconds = time.perf_counter() - began
+    return {"seconds": round(seconds, 2), "mrr": found.get_metric("both.realistic.inverse_harmonic_mean_rank")}
+
+
+def predict_ours(graph: Dataset) -> dict[str, Any]:
+    known = KnownAnswers(graph.train, *size(graph))
+    model = random_model(graph)
+    anchors = np.arange(len(graph.entities))
+    began = time.perf_counter()
+    for relation in range(len(graph.relations)):
+        for start in range(0, len(anchors), 512):
+            block = anchors[start : start + 512]
+            asked = np.full(len(block), relation)
+            scores = model.scores(torch.from_numpy(block), torch.from_numpy(asked))
+            rows, entities = known.mask(block, asked)
+            scores[torch.from_numpy(rows), torch.from_numpy(entities)] = -torch.inf
+            scores.topk(TOP, dim=1)
+    seconds = time.perf_counter() - began
+    queries = len(anchors) * len(graph.relations)
+    return {"queries": queries, "seconds_per_1000": round(1000 * seconds / queries, 4), "in_all": round(seconds, 1)}
+
+
+def predict_pykeen(graph: Dataset) -> dict[str, Any]:
+    from pykeen.predict import predict_target
+    from pykeen.triples import CoreTriplesFactory
+
+    model = pykeen_model(graph)
+    give(model, random_model(graph))
+    factory = CoreTriplesFactory(torch.from_numpy(graph.train.astype(np.int64)), *size(graph))
+    random = np.random.default_rng(0)
+    began = time.perf_counter()
+    for head in random.integers(len(graph.entities), size=SAMPLE).tolist():
+        predict_target(model, head=head, relation=0, triples_factory=factory).filter_triples(factory).df.nlargest(
+            TOP, "score"
+        )
+    seconds = time.perf_counter() - began
+    return {"queries": SAMPLE, "seconds_per_1000": round(1000 * seconds / SAMPLE, 4)}
+
+
+def train_ours(graph: Dataset, precision: str) -> dict[str, Any]:
+    from kgsync.kge import train as training
+
+    reached: dict[str, float] = {}
+    evaluating = 0.0
+    plain = training._Training._evaluate
+
+    def watched(self: Any) -> float | None:
+        nonlocal evaluating
+        began = time.monotonic()
+        mrr = plain(self)
+        trained = began - self.began - evaluating
+        evaluating += time.monotonic() - began
+        print(f"{precision}: MRR {mrr:.4f} after {trained:.0f} s", file=sys.stderr, flush=True)
+        for mark in MARKS:
+            if mrr is not None and mrr >= mark:
+                reached.setdefault(f"seconds_to_{mark:.2f}", round(trained, 1))
+        if len(reached) == len(MARKS):
+            self.state.counters.misses = 10**9
+        return mrr
+
+    training._Training._evaluate = watched  # type: ignore[method-assign]
+    config = TrainConfig(
+        rank=RANK,
+        n3=0.05,
+        relation_weight=4.0,
+        batch=500,
+        epochs=60,
+        eval_every=1,
+        patience=10,
+        precision=precision,  # type: ignore[arg-type]
+    )
+    training.train(graph.train, graph.valid, *size(graph), config)
+    return reached
+
+
+def train_pykeen(graph: Dataset, minutes: float) -> dict[str, Any]:
+    from pykeen.regularizers import LpRegularizer
+    from pykeen.training import LCWATrainingLoop
+    from torch.optim import Adagrad
+
+    known = KnownAnswers(np.concatenate([graph.train, graph.valid]), *size(graph))
+    ours = random_model(graph)
+    model = pykeen_model(
+        graph,
+        loss="crossentropy",
+        regularizer=LpRegularizer(p=3.0, weight=1e-6),
+        entity_initializer="normal",
+        entity_initializer_kwargs={"std": 1e-3},
+        relation_initializer="normal",
+        relation_initializer_kwargs={"std": 1e-3},
+    )
+    loop = LCWATrainingLoop(
+        model=model, triples_factory=pykeen_factory(graph), optimizer=Adagrad(model.parameters(), lr=0.1)
+    )
+    reached: dict[str, Any] = {}
+    spent, epoch, best = 0.0, 0, 0.0
+    while spent < 60 * minutes and len(reached) < len(MARKS):
+        epoch += 1
+        began = time.monotonic()
+        loop.train(pykeen_factory(graph), num_epochs=1, batch_size=1000, use_tqdm=False)
+        spent += time.monotonic() - began
+        take(model, ours)
+        mrr = evaluate(ours, graph.valid, known).mrr
+        best = max(best, mrr)
+        print(f"pykeen: epoch {epoch}, MRR {mrr:.4f} after {spent:.0f} s", file=sys.stderr, flush=True)
+        for mark in MARKS:
+            if mrr >= mark:
+                reached.setdefault(f"seconds_to_{mark:.2f}", round(spent, 1))
+    return reached | {"epochs": epoch, "seconds": round(spent, 1), "best_mrr": round(best, 4)}
+
+
+if __name__ == "__main__":
+    main()
