@@ -1,4 +1,8 @@
-"""A text is data: one that gives orders earns no rank by it, and nobody else's answers change."""
+"""A text is data: nobody else's answers change by one that gives orders, and here it ranks within harmless ones.
+
+That is a small graph and a lenient bound. On WN18RR such texts moved a little in the bulk of the ranking: the encoder
+reads them as texts about everything. What is promised is that no order is followed, not that words have no effect.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +65,9 @@ def mean_rank(scores: torch.Tensor, entity: int) -> float:
     return float((scores > scores[:, [entity]]).sum(dim=1).float().mean()) + 1
 
 
-def test_a_text_that_gives_orders_ranks_like_harmless_texts_of_its_length(voice: TextVoice, encoder: Encoder) -> None:
+def test_a_text_that_gives_orders_ranks_no_better_than_the_best_harmless_text_of_its_length(
+    voice: TextVoice, encoder: Encoder
+) -> None:
     x = CITIES + len(LANDS)
     harmless = [mean_rank(all_scores(with_xtown(voice, encoder, more)), x) for more in HARMLESS]
     ordering = mean_rank(all_scores(with_xtown(voice, encoder, ORDERS)), x)
