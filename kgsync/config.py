@@ -19,6 +19,7 @@ from typing import Any
 
 from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
+from kgsync.lm.pretrain_config import PretrainConfig, VerbalizeConfig
 
 FILE_NAME = "kgsync.toml"
 
@@ -97,6 +98,7 @@ class ValidateConfig:
     """Which checks run after the ones that come with kgsync."""
 
     folder: str = ""  # a folder with your own .cypher checks
+    schema: str = ""  # what relations mean (`kgsync schema save`); empty: the schema.yml of this folder, if it has one
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,8 @@ class Config:
     split: SplitConfig = field(default_factory=SplitConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     voices: VoicesConfig = field(default_factory=VoicesConfig)
+    verbalize: VerbalizeConfig = field(default_factory=VerbalizeConfig)
+    pretrain: PretrainConfig = field(default_factory=PretrainConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
     write: WriteConfig = field(default_factory=WriteConfig)
     validate: ValidateConfig = field(default_factory=ValidateConfig)

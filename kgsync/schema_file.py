@@ -16,6 +16,7 @@ from typing import Any, NoReturn, cast
 import yaml
 
 from kgsync import files
+from kgsync.config import ValidateConfig
 from kgsync.errors import DataError, NotFoundError, StorageError
 from kgsync.schema import KINDS, Kind, Order, Schema, Trait, Value
 
@@ -30,8 +31,8 @@ _HEADER = """\
 # its checks (`kgsync validate`), and never changes it unless you say --force. `kgsync schema compare` shows where the
 # graph says something else.
 #
-# A learned line says what holds (is), for how many edges, heads or tails (support), and for which share of them it does
-# (confidence). Write the value alone where you know better: `domain: [Country]`. A trait that you delete is not checked.
+# A learned line says what holds (is), for how many edges, heads or tails (support), and for which share of them
+# (confidence). Write the value alone where you know better: `domain: [Country]`. What you delete is not checked.
 #
 #   domain, range             labels of the heads, of the tails; (none) is an entity with common labels only
 #   max_tails, max_heads      so many tails has a head at most, so many heads a tail
@@ -66,6 +67,11 @@ def find(folder: Path) -> Schema | None:
     """Return the schema that is kept in `folder` as `schema.yml`, or None."""
     path = folder / FILE_NAME
     return load(path) if path.is_file() else None
+
+
+def configured(config: ValidateConfig) -> Schema | None:
+    """Return the schema that the configuration names, else the one in the current folder, else None."""
+    return load(Path(config.schema)) if config.schema else find(Path())
 
 
 def save(schema: Schema, path: Path, *, force: bool = False) -> None:

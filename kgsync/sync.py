@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgsync import files
+from kgsync import files, schema_file
 from kgsync.config import Config
 from kgsync.errors import NotFoundError
 from kgsync.graph.graph import Graph
@@ -106,7 +106,10 @@ def sync(
         run.note("write", created=written.created, updated=written.updated, expired=written.expired)
         own = config.validate.folder
         validation = validate(
-            graph.connection, folder=Path(own) if own else None, labels=graph.config.graph.labels or None
+            graph.connection,
+            folder=Path(own) if own else None,
+            labels=graph.config.graph.labels or None,
+            schema=schema_file.configured(config.validate),
         )
         run.note("validate", quarantined=validation.quarantined, released=validation.released)
     result = SyncResult(run, snapshot, model, plan, written, validation)

@@ -1,49 +1,50 @@
-"""Judges predicted edges with Cypher: reads checks, runs them, puts failing edges into quarantine.
+"""Judges predicted edges with Cypher: runs the checks of `kgsync.checks`, puts failing edges into quarantine.
 
-A check is a file: a header (`// name:`, `// severity: error|warning|info`, `// why:`) and one query that,
-as it stands, runs and draws in Neo4j Browser. It returns the columns of `COLUMNS`, null where one does not
-apply: `h, p, t` are the edge with its ends, `id` is the edge's; `path`, `value` and `message` are those of a
-SHACL report, whose focus is `h`. It must not tell `proposed` from `quarantined`, or edges would go to and fro.
-The count form and the rows form wrap that same text: `CALL () { … } RETURN count(*)`, or `… LIMIT 25`.
-Checks only ever run in read transactions.
+What a check knows of the relations it takes as parameters from the schema: a person's, or what the graph shows.
+Checks only ever run in read transactions; what is written afterwards is a status, or by `fix` what kgsync itself made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import neo4j
 
+from kgsync.checks import (
+    COLUMNS,
+    SEVERITIES,
+    Check,
+    Severity,
+    inspect_own,
+    load_checks,
+    naming,
+)
 from kgsync.config import LabelConfig
-from kgsync.errors import AccessError, DataError, NotFoundError
-from kgsync.graph import ends, statements
+from kgsync.graph import ends, inspect, statements, traits
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.ends import End
+from kgsync.graph.literals import params
 from kgsync.progress import Progress, silent
+from kgsync.schema import Schema
 
-Severity = Literal["error", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")  # the worst first; `info` never quarantines
-COLUMNS = ("h", "p", "t", "id", "path", "value", "message")
+__all__ = [
+    "COLUMNS",
+    "SEVERITIES",
+    "Check",
+    "CheckResult",
+    "Finding",
+    "Severity",
+    "ValidationReport",
+    "load_checks",
+    "validate",
+]
+
 _BATCH = 1_000  # edges per transaction
-
-
-@dataclass(frozen=True)
-class Check:
-    """One file of checks. `own` is the path of a user's file, None for those that come with kgsync."""
-
-    name: str
-    severity: Severity
-    why: str
-    text: str
-    own: Path | None = None
-
-    def form(self, form: Literal["rows", "count", "findings"]) -> str:
-        """Return the query wrapped: `rows` to draw in Browser, `count`, or `findings` for kgsync itself."""
-        return statements.load(f"validate/machinery/{form}").text.replace("{{check}}", self.text)
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What one check found: `count` findings, the first of them as `rows`, and the queries that repeat it."""
+    """What one check found: `count` findings, the first of them as `rows`, and the queries that repeat it.
+
+    Both queries take `parameters`; `browser` is the rows form for Neo4j Browser, with a line that sets them.
+    """
 
     name: str
     severity: Severity
@@ -70,6 +74,19 @@ class CheckResult:
     rows: tuple[Finding, ...]
     query: str
     count_query: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    fixed: int = 0  # findings that `--fix` dealt with
+
+    @property
+    def left(self) -> int:
+        """Return how many findings there still are."""
+        return self.count - self.fixed
+
+    @property
+    def browser(self) -> str:
+        """Return what to paste into Neo4j Browser."""
+        return f"{params(self.parameters)}\n\n{self.query}" if self.parameters else self.query
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,8 @@ class ValidationReport:
     checks: tuple[CheckResult, ...]
     quarantined: int = 0
     released: int = 0
+    expired: int = 0  # by `fix`
+    forgotten: int = 0  # by `fix`: kgsync's own nodes
 
     @property
     def failed(self) -> bool:
@@ -92,45 +111,8 @@ class ValidationReport:
     def failing(self, at: Severity = "info") -> list[CheckResult]:
         """Return the checks that found something and are at least as severe as `at`, the worst first."""
         counted = SEVERITIES[: SEVERITIES.index(at) + 1]
-        found = [check for check in self.checks if check.count and check.severity in counted]
+        found = [check for check in self.checks if check.left and check.severity in counted]
         return sorted(found, key=lambda check: SEVERITIES.index(check.severity))
-
-
-def load_checks(folder: Path | None = None) -> list[Check]:
-    """Return the checks that come with kgsync, then the `.cypher` files in `folder`, both by file name.
-
-    Raises:
-        NotFoundError: there is no such folder.
-        DataError: a file has no query or an unknown severity, or two checks have the same name.
-    """
-    paths = sorted((statements.folder() / "validate").glob("*.cypher"))
-    checks = [_check(path, None) for path in paths]
-    if folder is not None:
-        if not folder.is_dir():
-            raise NotFoundError(f"there is no folder {folder} with checks", fix="correct validate.folder or --checks")
-        checks += [_check(path, path) for path in sorted(folder.glob("*.cypher"))]
-    names: set[str] = set()
-    for check in checks:
-        if check.name in names:
-            raise DataError(f"{check.own}: there is another check named {check.name}", fix="change its `// name:`")
-        names.add(check.name)
-    return checks
-
-
-def _check(path: Path, own: Path | None) -> Check:
-    statement = statements.parse(path, path.stem)
-    severity = statement.header.get("severity", "warning")
-    if severity not in SEVERITIES:
-        raise DataError(
-            f"{path}: the severity {severity!r} is unknown", fix=f"write `// severity: {'|'.join(SEVERITIES)}`"
-        )
-    return Check(
-        name=statement.header.get("name") or path.stem,
-        severity=severity,
-        why=statement.header.get("why", ""),
-        text=statement.text,
-        own=own,
-    )
 
 
 def validate(
@@ -139,8 +121,10 @@ def validate(
     run_id: str | None = None,
     folder: Path | None = None,
     quarantine: bool = True,
+    fix: bool = False,
     limit: int = 25,
     labels: Mapping[str, LabelConfig] | None = None,
+    schema: Schema | None = None,
     progress: Progress = silent,
 ) -> ValidationReport:
     """Run the checks over the predicted edges (of `run_id`, or all), and quarantine those that fail.
@@ -150,22 +134,42 @@ def validate(
     are. A second validation writes nothing. `quarantine=False` only reports. `limit` bounds the rows that
     the report keeps per check; `labels` of the configuration say how entities are called in them.
 
+    `schema` is a person's; what the graph shows is learned for the relations that it does not name. `fix` lets
+    edges that nobody reviewed expire where a check's header says so, and deletes kgsync's own orphaned notes.
+
     Raises:
         NotFoundError, DataError: `folder` or a file in it is not as `load_checks` and `Check` want it.
     """
     checks = load_checks(folder)
     for check in checks:
-        _inspect(connection, check)
-    parameters = {"runId": run_id, "names": ends.parameter(labels or {})}
+        inspect_own(connection, check)
+    names = {"runId": run_id, "names": ends.parameter(labels or {})}
+    parameters = names | _of_schema(connection, schema, progress)
     results: list[CheckResult] = []
     judged: dict[str, _Judged] = {}
     for done, check in enumerate(checks):
         progress("validate", done, len(checks))
         results.append(_run(connection, check, parameters, limit, judged))
     progress("validate", len(checks), len(checks))
+    report = ValidationReport(tuple(results))
+    if fix:
+        report = _fixed(connection, checks, report, parameters, judged)
     if not quarantine:
-        return ValidationReport(tuple(results))
-    return ValidationReport(tuple(results), *_quarantine(connection, judged, run_id, progress))
+        return report
+    quarantined, released = _quarantine(connection, judged, run_id, progress)
+    return replace(report, quarantined=quarantined, released=released)
+
+
+def _of_schema(connection: Connection, schema: Schema | None, progress: Progress) -> dict[str, Any]:
+    """Return what the checks take from the schema of the predicted relations, and from the counts of the graph."""
+    rows = connection.read(statements.load("validate/machinery/relations").text)
+    known = inspect.relation_counts(connection)
+    unnamed = {row["relation"] for row in rows} - set(schema.relations if schema else ())
+    learned = traits.learn(connection, unnamed, progress=progress)
+    whole = schema.over(learned) if schema else learned
+    types = traits.changing(connection, whole.changed) if rows else ()
+    changed = {"properties": list(whole.changed), "types": list(types)}
+    return whole.parameters() | {"known": known, "changed": changed}
 
 
 @dataclass
@@ -194,12 +198,23 @@ def _run(
                 failing[record["id"]] = _Judged(record["status"], record["reasons"] or [], {check.name})
         return count, rows, failing
 
-    with _named(check):
+    start = time.perf_counter()
+    with naming(check):
         count, rows, failing = connection.read_with(work)
+    seconds = time.perf_counter() - start
     for id_, edge in failing.items():
         judged.setdefault(id_, edge).reasons.add(check.name)
-    queries = (check.form("rows"), check.form("count"))
-    return CheckResult(check.name, check.severity, check.why, count, tuple(rows), *queries)
+    return CheckResult(
+        name=check.name,
+        severity=check.severity,
+        why=check.why,
+        count=count,
+        rows=tuple(rows),
+        query=check.form("rows"),
+        count_query=check.form("count"),
+        parameters=check.parameters(parameters),
+        seconds=seconds,
+    )
 
 
 def _finding(record: neo4j.Record) -> Finding:
@@ -212,6 +227,32 @@ def _finding(record: neo4j.Record) -> Finding:
         tail=ends.end(record["tail"]),
         score=record["score"],
     )
+
+
+def _fixed(
+    connection: Connection,
+    checks: Iterable[Check],
+    report: ValidationReport,
+    parameters: Mapping[str, Any],
+    judged: dict[str, _Judged],
+) -> ValidationReport:
+    """Do what the headers of the checks say to what kgsync wrote itself, and return the report with it."""
+    fixes = {check.name: check for check in checks if check.fix}
+    wanted = sorted(
+        id_ for id_, edge in judged.items() if any(fixes[name].fix == "expire" for name in edge.reasons & fixes.keys())
+    )
+    expired: set[str] = set()
+    for start in range(0, len(wanted), _BATCH):
+        batch = wanted[start : start + _BATCH]
+        expired.update(connection.write(statements.load("validate/machinery/expire").text, ids=batch)[0]["ids"])
+    gone = Counter(name for id_ in expired for name in judged.pop(id_).reasons)
+    forgotten = Counter[str]()
+    for result in report.checks:
+        check = fixes.get(result.name)
+        if result.count and check and check.fix == "forget":
+            forgotten[check.name] = connection.write(check.form("forget"), **check.parameters(parameters))[0]["done"]
+    results = tuple(replace(result, fixed=gone[result.name] + forgotten[result.name]) for result in report.checks)
+    return replace(report, checks=results, expired=len(expired), forgotten=forgotten.total())
 
 
 def _quarantine(
@@ -235,38 +276,3 @@ def _quarantine(
         released += counts["released"]
         progress("quarantine", start + len(batch), len(rows))
     return quarantined, released
-
-
-def _inspect(connection: Connection, check: Check) -> None:
-    """Refuse a user's check that cannot be parsed, that would write, or whose columns are others."""
-    if check.own is None:
-        return
-
-    def work(tx: neo4j.ManagedTransaction) -> tuple[Iterable[str], str | None]:
-        result = run(tx, f"EXPLAIN {check.text}", {})
-        return result.keys(), result.consume().query_type
-
-    with _named(check):
-        columns, kind = connection.read_with(work)
-    if kind != "r":
-        raise DataError(f"{check.own}: the check writes", fix="make it only read")
-    missing = [column for column in COLUMNS if column not in columns]
-    if missing:
-        raise DataError(
-            f"{check.own}: the check returns no {', '.join(missing)}",
-            fix=f"end it with RETURN {', '.join(COLUMNS)} (null where one does not apply)",
-        )
-
-
-@contextmanager
-def _named(check: Check) -> Iterator[None]:
-    """Name the file in the error of a user's check."""
-    try:
-        yield
-    except (DataError, AccessError) as error:
-        if check.own is None or not isinstance(error.__cause__, neo4j.exceptions.Neo4jError):
-            raise
-        what = (error.__cause__.message or str(error.__cause__)).splitlines()[0]
-        raise DataError(
-            f"{check.own}: the check does not run: {what}", fix="correct it; try it in Neo4j Browser"
-        ) from error

@@ -1,6 +1,7 @@
 // Check: duplicate predictions
 // name: duplicate-prediction
 // severity: error
+// fix: expire
 // why: the same triple is predicted twice, under two ids; an accepted edge counts as the first, else the best score
 MATCH (h)-[p:PREDICTED]->(t)
 WHERE p.status IN ['proposed', 'quarantined', 'accepted']

@@ -1,6 +1,7 @@
 // Check: dangling provenance
 // name: provenance
 // severity: error
+// fix: expire
 // why: nobody can tell where the edge came from, as its run or its model is not in the graph
 WITH COLLECT { MATCH (run:__KgsyncRun) RETURN run.id } AS runs,
      COLLECT { MATCH (model:__KgsyncModel) RETURN model.id } AS models

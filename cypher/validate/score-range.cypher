@@ -1,6 +1,7 @@
 // Check: scores out of range
 // name: score-range
 // severity: error
+// fix: expire
 // why: a score is a probability, and its lower bound is no higher than itself
 MATCH (h)-[p:PREDICTED]->(t)
 WHERE p.status IN ['proposed', 'quarantined', 'accepted']

@@ -38,10 +38,13 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Learn": {
         "benchmark": ("learn", "Train and test on a benchmark folder, without a database."),
+        "models": ("lm", "Show the language models at hand, or fetch the decoder."),
+        "pretrain": ("lm", "Let a language model read the graph."),
         "export": ("export", "Write a trained model for other tools."),
         "tune": ("learn", "Search for the training settings that suit the graph."),
     },
     "Judge": {
+        "schema": ("schema", "Show what the relations of the graph mean, and keep it in a file of your own."),
         "validate": ("judge", "Check the predicted edges with Cypher."),
         "review": ("judge", "List, accept and reject predicted edges."),
     },

@@ -14,6 +14,7 @@ from kgsync.cli.options import (
     config_option,
     config_path,
     json_option,
+    seconds_of,
     table,
     terminal_progress,
     workspace_option,
@@ -21,22 +22,6 @@ from kgsync.cli.options import (
 )
 from kgsync.config import Config
 from kgsync.errors import ConfigError
-
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """Return the seconds that a number with s, m or h means."""
-    if value is None:
-        return None
-    number = value.rstrip("smh")
-    try:
-        seconds = float(number) * _UNITS[value[len(number) :]]
-    except (KeyError, ValueError):
-        seconds = 0.0
-    if not 0 < seconds < 1e9:
-        raise click.BadParameter(f"{value!r} is no time: write 90s, 20m or 1h")
-    return seconds
 
 
 @click.command()
@@ -49,7 +34,7 @@ def _seconds(_: click.Context, __: click.Parameter, value: str | None) -> float 
 @click.option("--seed", type=int, help="Of all that is random [default: train.seed].")
 @click.option(
     "--budget",
-    callback=_seconds,
+    callback=seconds_of,
     metavar="TIME",
     help="Find the best settings, and train as much as there is time for.",
 )
@@ -97,7 +82,7 @@ def benchmark(
 @config_option
 @workspace_option
 @click.option("--snapshot", "snapshot_id", metavar="ID", help="Snapshot to learn from [default: the newest].")
-@click.option("--budget", callback=_seconds, default="10m", show_default=True, metavar="TIME", help="For the search.")
+@click.option("--budget", callback=seconds_of, default="10m", show_default=True, metavar="TIME", help="For the search.")
 @yes_option
 def tune(config: Config, workspace: Path, snapshot_id: str | None, budget: float, yes: bool) -> None:
     """Search for the training settings that suit the graph, and with --yes save them in kgsync.toml.

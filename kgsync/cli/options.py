@@ -155,3 +155,20 @@ def terminal_progress() -> Progress:
         click.echo(f"\r\x1b[K{step}: {amount}" + ("\r\x1b[K" if finished else ""), nl=False, err=True)
 
     return show
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds_of(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Return the seconds that a number with s, m or h means."""
+    if value is None:
+        return None
+    number = value.rstrip("smh")
+    try:
+        seconds = float(number) * _UNITS[value[len(number) :]]
+    except (KeyError, ValueError):
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise click.BadParameter(f"{value!r} is no time: write 90s, 20m or 1h")
+    return seconds

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import neo4j
 
+from kgsync import schema_file
 from kgsync.config import Config, GraphConfig
 from kgsync.graph import ledger, review
 from kgsync.graph.connection import Connection, resolve
@@ -140,6 +141,7 @@ class Graph:
             folder=Path(own) if own else None,
             quarantine=quarantine,
             labels=self.config.graph.labels or None,
+            schema=schema_file.configured(self.config.validate),
         )
 
     def proposals(self, which: Filter | None = None, *, limit: int | None = None) -> list[Proposal]:

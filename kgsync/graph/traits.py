@@ -6,9 +6,9 @@ see the same `Signature`, there of a snapshot, here of the whole graph.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -19,7 +19,6 @@ from kgsync.graph.ends import End, end
 from kgsync.progress import Progress, silent
 from kgsync.schema import NO_LABEL, Kind, Order, Schema, Trait, Value
 
-SAMPLE = 20_000  # relationships of a type of which the reverse, and the dates at the ends, are looked at
 MUTUAL = (
     0.8  # share of edges that lead back from which a relation is symmetric, or the inverse: some are always missing
 )
@@ -34,71 +33,63 @@ def learn(connection: Connection, relations: Collection[str] | None = None, *, p
     wanted = [relation for relation in sorted(counts) if relations is None or relation in relations]
     if not wanted:
         return Schema()
-    learner = _Learner(connection)
-    sets = learner.label_sets(wanted)
+    progress("learning the schema", 0, None)
+    seen = _count(connection, wanted, counts)
+    sets = {_labels(row["labels"]): row["entities"] for row in _ask(connection, "labels", wanted)}
     common = _common(sets)
-    traits: list[Trait] = []
-    for done, relation in enumerate(wanted):
-        progress("learning the schema", done, len(wanted))
-        traits += learner.traits(relation, common)
-    progress("learning the schema", len(wanted), len(wanted))
+    orders = _orders(connection, wanted)
+    traits = [trait for relation in wanted for trait in (*_traits(relation, seen, common), *orders.get(relation, ()))]
     return Schema(
         traits=(*traits, *_disjoint(sets, common)),
         common=tuple(common),
-        changed=learner.changed(),
+        changed=_changed(connection),
         relations=tuple(wanted),
     )
+
+
+def changing(connection: Connection, properties: Sequence[str]) -> tuple[str, ...]:
+    """Return the relations that have one of the `properties` on some edge."""
+    if not properties:
+        return ()
+    rows = connection.read(statements.load("validate/machinery/changing").text, properties=list(properties))
+    return tuple(row["relation"] for row in rows)
 
 
 def exceptions(
     connection: Connection, trait: Trait, common: Sequence[str] = (), limit: int = 5
 ) -> list[tuple[End, End]]:
     """Return some known edges that do not agree with a trait of a relation (not for the usual numbers)."""
-    statement = statements.load("validate/machinery/exceptions")
-    value: Any = trait.value
-    if isinstance(value, Order):
-        value = {"head": value.head, "tail": value.tail, "before": value.before}
-    rows = connection.read(
-        statement.fill(relation=trait.relation), kind=trait.kind, value=value, common=list(common), limit=limit
-    )
+    value = trait.value
+    if value is (trait.kind == "loops"):  # it may have loops, or need not be symmetric: nothing can disagree
+        return []
+    given: dict[str, Any] = {
+        "labels": list(value) if isinstance(value, tuple) else [],
+        "number": value if isinstance(value, int) else 0,
+        "name": value if isinstance(value, str) else "",
+        "order": asdict(value) if isinstance(value, Order) else {"head": "", "before": True, "tail": ""},
+    }
+    text = statements.load("validate/machinery/exceptions").fill(relation=trait.relation)
+    rows = connection.read(text, kind=trait.kind, common=list(common), limit=limit, **given)
     return [(end(row["head"]), end(row["tail"])) for row in rows]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Seen:
     """What was counted of one relation."""
 
-    heads: Counter[tuple[str, ...]]  # labels of the head -> edges
-    tails: Counter[tuple[str, ...]]
-    loops: int
-    tails_of_heads: Counter[int]  # number of tails -> heads that have so many
-    heads_of_tails: Counter[int]
-    open: int  # sampled edges that are no loops
-    mutual: int  # of these: the same relation leads back
-    back: Mapping[str, int]  # another relation that leads back -> of these
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> _Seen:
-        heads, tails = Counter[tuple[str, ...]](), Counter[tuple[str, ...]]()
-        for head, tail, edges, _ in row["ends"]:
-            heads[_labels(head)] += edges
-            tails[_labels(tail)] += edges
-        return cls(
-            heads=heads,
-            tails=tails,
-            loops=sum(loops for _, _, _, loops in row["ends"]),
-            tails_of_heads=Counter(dict(row["tails_of_heads"])),
-            heads_of_tails=Counter(dict(row["heads_of_tails"])),
-            open=row["open"],
-            mutual=row["mutual"],
-            back=dict(row["back"]),
-        )
+    heads: Counter[tuple[str, ...]] = field(default_factory=Counter)  # labels of the head -> edges
+    tails: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    loops: int = 0
+    tails_of_heads: Counter[int] = field(default_factory=Counter)  # number of tails -> heads that have so many
+    heads_of_tails: Counter[int] = field(default_factory=Counter)
+    open: int = 0  # edges that are no loops
+    back: Counter[str] = field(default_factory=Counter)  # a relation that leads back, also the same one -> of these
 
     @property
     def edges(self) -> int:
         return self.heads.total()
 
-    def signature(self, domain: Sequence[str], range_: Sequence[str]) -> Signature:
+    def signature(self, relation: str, domain: Sequence[str], range_: Sequence[str]) -> Signature:
         heads, tails = self.tails_of_heads.total(), self.heads_of_tails.total()
         return Signature(
             triples=self.edges,
@@ -107,7 +98,7 @@ class _Seen:
             untyped_heads=NO_LABEL in domain,
             untyped_tails=NO_LABEL in range_,
             loops=self.loops > 0,
-            symmetric=self.mutual / self.open if self.open else 0.0,
+            symmetric=self.back[relation] / self.open if self.open else 0.0,
             heads=heads,
             tails=tails,
             single_tail=self.tails_of_heads[1] / heads if heads else 0.0,
@@ -115,81 +106,101 @@ class _Seen:
         )
 
 
-class _Learner:
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._seen: dict[str, _Seen] = {}
+def _ask(connection: Connection, what: str, relations: Sequence[str], **parameters: Any) -> list[dict[str, Any]]:
+    """Return the rows of one of the learning statements for all relations at once: one plan, however many there are."""
+    text = statements.load(f"validate/machinery/learn_{what}").fill(types=names.type_filter(relations))
+    return connection.read(text, **parameters)
 
-    def label_sets(self, relations: Sequence[str]) -> dict[tuple[str, ...], int]:
-        """Return how many entities have which labels together; an entity is what has an edge of `relations`."""
-        text = statements.load("validate/machinery/learn_labels").fill(types=names.type_filter(relations))
-        return {_labels(row["labels"]): row["entities"] for row in self.connection.read(text)}
 
-    def changed(self) -> tuple[str, ...]:
-        """Return the properties that say when something was changed, of those that the database has ever had."""
-        rows = self.connection.read(statements.load("validate/machinery/property_keys").text, names=list(CHANGED))
-        return tuple(row["name"] for row in rows)
+def _count(connection: Connection, wanted: Sequence[str], known: Collection[str]) -> dict[str, _Seen]:
+    """Return what was counted of each wanted relation, and of the others only what leads back."""
+    seen: defaultdict[str, _Seen] = defaultdict(_Seen)
+    for row in _ask(connection, "ends", wanted):
+        one = seen[row["relation"]]
+        one.heads[_labels(row["head"])] += row["edges"]
+        one.tails[_labels(row["tail"])] += row["edges"]
+        one.loops += row["loops"]
+    for row in _ask(connection, "tails", wanted):
+        seen[row["relation"]].tails_of_heads[row["degree"]] = row["nodes"]
+    for row in _ask(connection, "heads", wanted):
+        seen[row["relation"]].heads_of_tails[row["degree"]] = row["nodes"]
+    asked = list(wanted)
+    while asked:
+        for row in _ask(connection, "back", asked):
+            one = seen[row["relation"]]
+            one.open += row["edges"]
+            one.back.update(dict.fromkeys(row["back"], row["edges"]))
+        often = {other for one in seen.values() for other, n in one.back.items() if n >= MUTUAL * one.open}
+        asked = sorted((often & set(known)) - set(seen))  # inverses of which nothing is asked: do they lead back too?
+    return dict(seen)
 
-    def traits(self, relation: str, common: Collection[str]) -> list[Trait]:
-        seen = self._of(relation)
-        domain, range_ = _usual(seen.heads, common), _usual(seen.tails, common)
-        signature = seen.signature(domain, range_)
-        found: list[Trait] = []
 
-        def add(kind: Kind, value: Value, support: int, confidence: float) -> None:
-            found.append(Trait(relation, kind, value, support, round(confidence, 4)))
+def _traits(relation: str, every: Mapping[str, _Seen], common: Collection[str]) -> list[Trait]:
+    """Return what was seen of a relation often enough to be a rule."""
+    seen = every.get(relation, _Seen())
+    domain, range_ = _usual(seen.heads, common), _usual(seen.tails, common)
+    signature = seen.signature(relation, domain, range_)
+    found: list[Trait] = []
 
-        if domain:
-            add("domain", domain, seen.edges, _share(seen.heads, domain, common))
-        if range_:
-            add("range", range_, seen.edges, _share(seen.tails, range_, common))
-        if signature.functional:
-            add("max_tails", 1, signature.heads, signature.single_tail)
-        elif signature.heads >= ENOUGH:
-            add("usual_tails", *_most(seen.tails_of_heads))
-        if signature.inverse_functional:
-            add("max_heads", 1, signature.tails, signature.single_head)
-        elif signature.tails >= ENOUGH:
-            add("usual_heads", *_most(seen.heads_of_tails))
-        if seen.open >= ENOUGH and signature.symmetric >= MUTUAL:
-            add("symmetric", True, seen.open, signature.symmetric)
-        elif seen.open >= ENOUGH and signature.one_way:
-            add("asymmetric", True, seen.open, 1 - signature.symmetric)
-        if not signature.loops:
-            add("loops", False, seen.edges, 1.0)
-        return [*found, *self._inverse(relation, seen), *self._orders(relation)]
+    def add(kind: Kind, value: Value, support: int, confidence: float) -> None:
+        found.append(Trait(relation, kind, value, support, round(confidence, 4)))
 
-    def _of(self, relation: str) -> _Seen:
-        if relation not in self._seen:
-            text = statements.load("validate/machinery/learn_relation").fill(relation=relation)
-            (row,) = self.connection.read(text, relation=relation, sample=SAMPLE)
-            self._seen[relation] = _Seen.of(row)
-        return self._seen[relation]
+    if domain:
+        add("domain", domain, seen.edges, _share(seen.heads, domain, common))
+    if range_:
+        add("range", range_, seen.edges, _share(seen.tails, range_, common))
+    if signature.functional:
+        add("max_tails", 1, signature.heads, signature.single_tail)
+    elif signature.heads >= ENOUGH:
+        add("usual_tails", *_most(seen.tails_of_heads))
+    if signature.inverse_functional:
+        add("max_heads", 1, signature.tails, signature.single_head)
+    elif signature.tails >= ENOUGH:
+        add("usual_heads", *_most(seen.heads_of_tails))
+    if seen.open >= ENOUGH and signature.symmetric >= MUTUAL:
+        add("symmetric", True, seen.open, signature.symmetric)
+    elif seen.open >= ENOUGH and signature.one_way:
+        add("asymmetric", True, seen.open, 1 - signature.symmetric)
+    if not signature.loops:
+        add("loops", False, seen.edges, 1.0)
+    if inverse := _inverse(relation, every):
+        add("inverse", inverse, seen.open, seen.back[inverse] / seen.open)
+    return found
 
-    def _inverse(self, relation: str, seen: _Seen) -> list[Trait]:
-        """Return the relation that says the same from the tail to the head: each leads back where the other does."""
-        if seen.open < ENOUGH:
-            return []
-        shares = {}
-        for other, edges in seen.back.items():
-            if edges >= MUTUAL * seen.open and names.refusal(other) is None:
-                theirs = self._of(other)
-                if theirs.back.get(relation, 0) >= MUTUAL * theirs.open:
-                    shares[other] = edges / seen.open
-        best = sorted(shares, key=lambda other: (-shares[other], other))[:1]
-        return [Trait(relation, "inverse", other, seen.open, round(shares[other], 4)) for other in best]
 
-    def _orders(self, relation: str) -> list[Trait]:
-        text = statements.load("validate/machinery/learn_order").fill(relation=relation)
-        rows = self.connection.read(text, sample=SAMPLE, ignored=list(CHANGED))
-        found = []
-        for row in rows:
-            share, before = max((row["before"] / row["edges"], True), (row["after"] / row["edges"], False))
-            same = row["before"] == row["after"] == row["edges"]
-            if row["edges"] >= ENOUGH and share >= RULE and not same:
-                order = Order(row["head"], before, row["tail"])
-                found.append(Trait(relation, "order", order, row["edges"], round(share, 4)))
+def _inverse(relation: str, every: Mapping[str, _Seen]) -> str | None:
+    """Return the relation that says the same from the tail to the head: each leads back where the other does."""
+    seen = every.get(relation, _Seen())
+    if seen.open < ENOUGH:
+        return None
+    shares = {
+        other: edges / seen.open
+        for other, edges in seen.back.items()
+        if other != relation and edges >= MUTUAL * seen.open and other in every
+        and every[other].back[relation] >= MUTUAL * every[other].open
+    }  # fmt: skip
+    return min(shares, key=lambda other: (-shares[other], other), default=None)
+
+
+def _orders(connection: Connection, relations: Sequence[str]) -> dict[str, list[Trait]]:
+    """Return by relation which dates of its ends follow each other; most graphs have none to look at."""
+    rows = _ask(connection, "dates", relations, ignored=list(CHANGED))
+    found: defaultdict[str, list[Trait]] = defaultdict(list)
+    if not rows:
         return found
+    for row in _ask(connection, "order", relations, dates=[row["property"] for row in rows]):
+        share, before = max((row["before"] / row["edges"], True), (row["after"] / row["edges"], False))
+        same = row["before"] == row["after"] == row["edges"]
+        if row["edges"] >= ENOUGH and share >= RULE and not same:
+            order = Order(row["head"], before, row["tail"])
+            found[row["relation"]].append(Trait(row["relation"], "order", order, row["edges"], round(share, 4)))
+    return found
+
+
+def _changed(connection: Connection) -> tuple[str, ...]:
+    """Return the properties that say when something was changed, of those that the database has ever had."""
+    rows = connection.read(statements.load("validate/machinery/property_keys").text, names=list(CHANGED))
+    return tuple(row["name"] for row in rows)
 
 
 def _labels(labels: Sequence[str]) -> tuple[str, ...]:
@@ -217,6 +228,8 @@ def _usual(ends: Mapping[tuple[str, ...], int], common: Collection[str]) -> tupl
     if edges < ENOUGH:
         return ()
     usual = [kind for kind, count in seen.items() if count >= OFTEN or count >= RARE * edges]
+    if set(seen) == {NO_LABEL}:
+        return ()  # nothing tells entities apart here
     return tuple(sorted(usual, key=lambda kind: (-seen[kind], kind)))
 
 

@@ -1,0 +1,31 @@
+// Check: conflicting sources
+// name: conflicting-sources
+// severity: warning
+// why: what the proposal rests on contradicts itself: reviewers, or a reviewer and the graph, or known edges of a relation
+//   that has fewer targets
+// parameters: maxTails (per relation the most tails of a head); in Browser set it first:
+//   :param maxTails => {CAPITAL: 1}
+CALL () {
+  MATCH (h)-[p:PREDICTED]->(t)
+  WHERE p.status = 'rejected'
+    AND EXISTS { (h)-[r]->(t) WHERE type(r) = p.relation AND coalesce(r.kgsyncPredictionId, '') <> p.id }
+  RETURN h, p, t, p.relation AS path, coalesce(p.reviewedBy, 'a reviewer') AS value,
+         'was rejected, and the graph holds this ' + p.relation AS message
+  UNION ALL
+  MATCH (h)-[p:PREDICTED]->(t)
+  WHERE p.status = 'rejected' AND EXISTS { (h)-[q:PREDICTED {relation: p.relation}]->(t) WHERE q.status = 'accepted' }
+  RETURN h, p, t, p.relation AS path, coalesce(p.reviewedBy, 'a reviewer') AS value,
+         'was rejected, and accepted under another id' AS message
+  UNION ALL
+  MATCH (h)-[p:PREDICTED]->()
+  WHERE p.status IN ['proposed', 'quarantined'] AND $maxTails[p.relation] IS NOT NULL
+  WITH h, p.relation AS path, collect(p) AS edges
+  WITH h, path, edges, COLLECT { MATCH (h)-[r]->(y) WHERE type(r) = path
+                                 WITH y, collect(coalesce(toStringOrNull(r.source), 'no source'))[0] AS source
+                                 RETURN source } AS sources
+  WHERE size(sources) > $maxTails[path]
+  UNWIND edges AS p
+  RETURN h, p, endNode(p) AS t, path, sources AS value,
+         'the head has ' + size(sources) + ' known ' + path + ', and ' + $maxTails[path] + ' at most can be right' AS message
+}
+RETURN h, p, t, p.id AS id, path, value, message
