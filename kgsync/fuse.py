@@ -23,6 +23,7 @@ from kgsync.kge.slices import CLASSES, cardinality
 from kgsync.voice import Voice
 
 TOP = 50  # candidates of each voice that the weights are fitted on
+OTHERS = 50  # entities drawn beside them, which stand for all the rest: else weights could lift what no voice named
 LIVE_SCORES = 1 << 23  # scores of a voice kept at a time (32 MiB)
 LOWEST = -50.0  # the log-softmax of what cannot be an answer, or hardly
 FEATURES = "log_softmax", "lead"  # a reciprocal rank beside them fitted the fold better, and the test worse
@@ -148,6 +149,7 @@ class _Examples:
     relations: Tensor  # [n]
     features: Tensor  # [n, c, V * F]
     barred: Tensor  # [n, c] bool: no candidate, or one that stands there already
+    stands_for: Tensor  # [n, c]: log of how many entities a candidate counts as
 
     @classmethod
     def of(cls, plain: Fusion, fold: np.ndarray[Any, Any], true: KnownAnswers) -> _Examples:
@@ -155,35 +157,35 @@ class _Examples:
         anchors, answers = np.concatenate([heads, tails]), np.concatenate([tails, heads])
         asked = np.concatenate([relations, relations + true.n_relations])
         size = max(1, LIVE_SCORES // true.n_entities)
+        random = torch.Generator().manual_seed(0)
         parts = [
-            cls._part(plain, anchors[at], asked[at], answers[at], true)
+            cls._part(plain, as_tensor(anchors[at]), as_tensor(asked[at]), as_tensor(answers[at]), true, random)
             for at in (slice(start, start + size) for start in range(0, len(anchors), size))
         ]
-        return cls(
-            as_tensor(asked), torch.cat([features for features, _ in parts]), torch.cat([barred for _, barred in parts])
-        )
+        features, barred, stands_for = (torch.cat(column) for column in zip(*parts, strict=True))
+        return cls(as_tensor(asked), features, barred, stands_for)
 
     @staticmethod
     def _part(
-        plain: Fusion,
-        anchors: np.ndarray[Any, Any],
-        asked: np.ndarray[Any, Any],
-        answers: np.ndarray[Any, Any],
-        true: KnownAnswers,
-    ) -> tuple[Tensor, Tensor]:
-        queries = as_tensor(anchors), as_tensor(asked)
-        values = [
-            list(_features(voice, *queries, plain.train, plain.loops)) for voice in plain.voices
-        ]  # [V][F] of [b, E]
-        barred = torch.zeros_like(values[0][0], dtype=torch.bool)
-        rows, entities = true.mask(anchors, asked)
+        plain: Fusion, anchors: Tensor, asked: Tensor, answers: Tensor, true: KnownAnswers, random: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        values = [list(_features(voice, anchors, asked, plain.train, plain.loops)) for voice in plain.voices]
+        n = true.n_entities  # `values` is [V][F] of [b, n]
+        barred = torch.zeros(len(anchors), n, dtype=torch.bool)
+        rows, entities = true.mask(anchors.numpy(), asked.numpy())
         barred[as_tensor(rows), as_tensor(entities)] = True
-        tops = [each[0].masked_fill(barred, -torch.inf).topk(min(TOP, true.n_entities)).indices for each in values]
-        ids = torch.cat([as_tensor(answers)[:, None], *tops], dim=1)  # [b, c]
+        tops = [each[0].masked_fill(barred, -torch.inf).topk(min(TOP, n)).indices for each in values]
+        drawn = torch.randint(n, (len(anchors), OTHERS), generator=random)
+        ids = torch.cat([answers[:, None], *tops, drawn], dim=1)  # [b, c]
         excluded = barred.gather(1, ids) | _repeated(ids)
         excluded[:, 0] = False
+        named = (~excluded[:, :-OTHERS]).sum(dim=1, keepdim=True)
+        rest = (n - barred.sum(dim=1, keepdim=True) - named).clamp(min=1)
+        kept = (~excluded[:, -OTHERS:]).sum(dim=1, keepdim=True).clamp(min=1)
+        stands_for = torch.zeros(ids.shape)
+        stands_for[:, -OTHERS:] = (rest / kept).log()
         features = [feature.gather(1, ids) for each in values for feature in each]
-        return torch.stack(features, dim=2), excluded
+        return torch.stack(features, dim=2), excluded, stands_for
 
 
 def _features(voice: Voice, anchors: Tensor, relations: Tensor, known: KnownAnswers, loops: Tensor) -> Iterator[Tensor]:
@@ -228,7 +230,7 @@ def _fit(examples: _Examples, classes: Tensor, start: Tensor) -> Tensor:
     def loss() -> Tensor:
         optimizer.zero_grad()
         values = torch.einsum("ncf,nf->nc", features, weights()[examples.relations])
-        values = values.masked_fill(examples.barred, -torch.inf)
+        values = (values + examples.stands_for).masked_fill(examples.barred, -torch.inf)
         lost = (values.logsumexp(dim=1) - values[:, 0]).sum()
         total = lost + sum(0.5 * k * part.square().sum() for k, part in zip(POOLING, parts, strict=True))
         total.backward()  # type: ignore[no-untyped-call]
