@@ -49,6 +49,10 @@ class PlannedEdge:
 
     def properties(self) -> dict[str, Any]:
         """Return what the edge carries in the graph, apart from ids, status and times."""
+        return {name: value for name, value in self.columns().items() if value is not None}
+
+    def columns(self) -> dict[str, Any]:
+        """Return the same with None for what it does not carry: equal names in equal order for every edge."""
         return {
             "relation": self.relation,
             "score": round(self.score, 6),

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kgsync.calibrate import Calibrator
-from kgsync.config import SplitConfig
+from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.identity import Entity
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.models import create
@@ -59,7 +59,7 @@ def benchmark(name: str) -> Snapshot:
 @cache
 def trained(name: str, config: TrainConfig = QUICK) -> Model:
     """Return a model of a benchmark graph, good enough to test with."""
-    return train(benchmark(name), config=config)
+    return train(benchmark(name), config=config, voices=VoicesConfig(text=False))
 
 
 def made_up_model(snapshot: Snapshot, seed: int = 0, *, rank: int = 4, scoring: str = "complex") -> Model:

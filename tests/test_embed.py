@@ -17,7 +17,7 @@ from planned import edge as planned_edge
 
 from kgsync import sample
 from kgsync.cli import main
-from kgsync.config import Config, GraphConfig, LabelConfig, WriteConfig
+from kgsync.config import Config, GraphConfig, LabelConfig, VoicesConfig, WriteConfig
 from kgsync.errors import DataError
 from kgsync.graph import statements
 from kgsync.graph.connection import Connection
@@ -124,7 +124,7 @@ def learned(snapshot: Snapshot, scoring: Any) -> Model:
     key = (snapshot.id, scoring)
     if key not in LEARNED:
         config = TrainConfig(model=scoring, rank=32, epochs=2, time_budget=15.0, threads=1)
-        LEARNED[key] = train(snapshot, config=config)
+        LEARNED[key] = train(snapshot, config=config, voices=VoicesConfig(rules=False, text=False))
     return replace(LEARNED[key], snapshot=snapshot)  # the same entities, but of the database at hand
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from example_graphs import QUICK, benchmark, graph, trained
 
-from kgsync.config import SplitConfig
+from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.errors import DataError
 from kgsync.identity import Entity
 from kgsync.learn import train
+from kgsync.model import Model
 from kgsync.snapshot import Snapshot
 
 TINY = replace(QUICK, rank=8, epochs=3)
@@ -86,7 +87,7 @@ def test_another_split_is_another_model(tmp_path: Path) -> None:
 
 def test_the_same_snapshot_and_settings_give_the_same_model_and_the_same_plan() -> None:
     first = trained("umls")
-    second = train(benchmark("umls"), config=QUICK)
+    second = train(benchmark("umls"), config=QUICK, voices=VoicesConfig(text=False))
     assert first.id == second.id
     assert first.card() == second.card()
     assert first.predict().id == second.predict().id
@@ -100,3 +101,28 @@ def test_metrics_are_those_of_a_model_that_learned() -> None:
     assert [row.train_triples for row in metrics.relations] == sorted(
         (row.train_triples for row in metrics.relations), reverse=True
     )
+
+
+def test_names_speak_beside_embeddings_and_rules(tmp_path: Path) -> None:
+    cities = ["Lyon", "Oslo", "Turin", "Porto", "Ghent", "Kyiv", "Lima", "Cairo"]
+    people = [Entity("Person", "id", f"p{i}") for i in range(200)]
+    homes = [Entity("City", "id", city) for city in cities]
+    names = {person: f"{cities[i % 8]} resident {i}" for i, person in enumerate(people)}
+    names |= dict(zip(homes, cities, strict=True))
+    lives = [(person, "LIVES_IN", homes[i % 8]) for i, person in enumerate(people)]
+    knows = [(people[i], "KNOWS", people[(i + step) % 200]) for i in range(200) for step in (3, 7)]
+    snapshot = Snapshot.from_names(lives + knows, names=names)
+    model = train(snapshot, config=TINY, folder=tmp_path)
+    assert (model.kind, dict(model.left_out)) == ("fused", {})
+    assert set(model.metrics.voices) == {"complex", "rules", "text"}
+    again = Model.load(tmp_path / model.id, snapshot)
+    assert again.id == model.id
+    edges = again.predict(relations=["LIVES_IN"], min_score=0.0).edges
+    assert all(edge.text_score is not None and edge.rule_score is not None for edge in edges)
+
+
+def test_a_voice_that_is_left_out_is_named_with_the_reason() -> None:
+    model = train(graph(ring(60)), config=TINY)
+    assert "too few to learn from (200 are needed)" in model.left_out["text"]
+    alone = train(graph(ring(60)), config=TINY, voices=VoicesConfig(rules=False, text=False))
+    assert (alone.kind, alone.fusion, dict(alone.left_out)) == ("kge", None, {})

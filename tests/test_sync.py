@@ -10,7 +10,7 @@ import pytest
 from example_graphs import BENCHMARKS
 
 import kgsync
-from kgsync.config import Config, GraphConfig, LabelConfig, PredictConfig
+from kgsync.config import Config, GraphConfig, LabelConfig, PredictConfig, VoicesConfig
 from kgsync.graph import review
 from kgsync.graph.graph import Graph
 from kgsync.graph.load import load
@@ -20,6 +20,7 @@ from kgsync.sync import sync
 CONFIG = Config(
     graph=GraphConfig(labels={"Entity": LabelConfig(key="id", name="name")}),
     train=TrainConfig(rank=32, epochs=12),
+    voices=VoicesConfig(text=False),
     predict=PredictConfig(top_k=20, min_score=0.05),
 )
 

@@ -533,7 +533,7 @@ def test_installing_twice_or_at_once_does_no_harm(connection: Connection, graph_
 
 
 def test_every_property_of_a_plan_is_read_and_written() -> None:
-    properties = knows(1)[0].properties()
+    properties = knows(1)[0].columns()
     from kgsync.graph import diff, statements
 
     create = statements.load("write/create").text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import time
 
 import click
 
@@ -49,6 +50,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "review": ("judge", "List, accept and reject predicted edges."),
     },
 }
+SPEAKING_TIME = 3.0  # seconds
 _COMMANDS = {name: entry for section in SECTIONS.values() for name, entry in section.items()}
 
 
@@ -102,6 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("KGSYNC_DEBUG"):
             raise
+        if os.environ.get("RANK", "0") != "0":
+            time.sleep(SPEAKING_TIME)  # torchrun ends all when one ends: the first needs time to say why
         click.echo(f"Error: {one_line(error)}", err=True)
         sys.exit(error.exit_code if isinstance(error, KgsyncError) else KgsyncError.exit_code)
 

@@ -36,7 +36,7 @@ class Batches:
             created: list[str] = []
             constants = {"modelId": self._model_id, "runId": self._run_id, "now": now}
             for _, group in by_ends(edge for edge in edges if isinstance(edge, PlannedEdge)):
-                rows = [[e.id, e.head.key, e.tail.key, *e.properties().values()] for e in group]
+                rows = [[e.id, e.head.key, e.tail.key, *e.columns().values()] for e in group]
                 for record in run(tx, fill("write/create", group[0]), constants | {"rows": rows}):
                     created += record["ids"]
             self._note(tx, number, created=created)

@@ -225,7 +225,7 @@ class Differ:
         return difference
 
     def _changed(self, edge: PlannedEdge, seen: Mapping[str, Any]) -> dict[str, Any]:
-        values = edge.properties() | {"modelId": self._model_id}
+        values = edge.columns() | {"modelId": self._model_id}
         changed = {key: value for key, value in values.items() if seen[key] != value}
         if seen["status"] not in LIVE:  # expired; a quarantined edge stays so until it is validated again
             changed |= {"status": "proposed", "reasons": None}

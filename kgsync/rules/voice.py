@@ -13,6 +13,7 @@ less by relation and graph, so p is chosen on valid for each relation and direct
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from kgsync.rules.facts import Facts, Matrix, rows
 from kgsync.rules.mine import Rules, confidence
 
 POWERS = (1.0, 4.0, 8.0, 32.0)
+REMEMBERED = 1 << 23  # steps of walks that are kept (128 MiB)
 PRIOR = 1e-4  # what the share of an answer among the relation's facts adds: it parts ties, no more
 DEGREE = 1e-9  # likewise, for answers that the relation was never seen with
 
@@ -53,6 +55,10 @@ class Walks:
         self.codes, self.ends = codes[useful], self.ends[useful]  # of each path: its shape, and y
         _, bodies, _ = rows(facts.answering, np.array([anchor]))
         _, self.heads, self.weights = rows(constants, bodies)  # r(x, c) for what x has, and how surely
+
+    def __len__(self) -> int:
+        """Return how many steps it holds."""
+        return len(self.codes) + len(self.neighbours) + len(self.heads)
 
 
 class RuleVoice:
@@ -82,7 +88,8 @@ class RuleVoice:
         self.constants: Matrix = csr_array(values, shape=(len(facts), len(facts)))  # [body query, head query]
         self.for_head: Matrix = csr_array(self.constants.T)
         self.degrees = np.diff(facts.answering.indptr)
-        self._walks: tuple[int, Walks] | None = None
+        self._walks = OrderedDict[int, Walks]()  # the latest last
+        self._steps = 0  # that they hold in all
 
     def scores(self, anchors: Tensor, relations: Tensor, candidates: Tensor | None = None) -> Tensor:
         """Return scores [B, C] of the candidate ids (None: every entity).
@@ -99,7 +106,7 @@ class RuleVoice:
     def exact(self) -> RuleVoice:
         """Return the voice without rounding; every query is computed by itself as it is."""
         same = copy.copy(self)
-        same.dtype, same._walks = np.float64, None
+        same.dtype, same._walks, same._steps = np.float64, OrderedDict(), 0
         return same
 
     def tensors(self) -> dict[str, Tensor]:
@@ -132,10 +139,14 @@ class RuleVoice:
         return scores
 
     def walks(self, anchor: int) -> Walks:
-        """Return the walks from an anchor; the last are remembered, as queries come sorted."""
-        if self._walks is None or self._walks[0] != anchor:
-            self._walks = anchor, Walks(self.facts, anchor, self.number, self.constants)
-        return self._walks[1]
+        """Return the walks from an anchor; the latest are remembered, as anchors come again with other relations."""
+        if anchor not in self._walks:
+            self._walks[anchor] = found = Walks(self.facts, anchor, self.number, self.constants)
+            self._steps += len(found)
+            while self._steps > REMEMBERED and len(self._walks) > 1:
+                self._steps -= len(self._walks.popitem(last=False)[1])
+        self._walks.move_to_end(anchor)
+        return self._walks[anchor]
 
     def single_weights(self, relation: int) -> Floats:
         """Return the weight of relation(x, y) <- s(x, y) for all s."""
