@@ -12,6 +12,7 @@ only measures. Prints a row per voice, and keeps all in results/synergy-GRAPH.js
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -115,9 +116,14 @@ class Bench:
         return found
 
     def _timed(self, name: str, make: Any) -> Any:
+        path = self.cache / "seconds.json"
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         began = time.monotonic()
         voice = make()
-        self.seconds[name] = round(time.monotonic() - began, 1)
+        self.seconds[name] = kept.setdefault(
+            name, round(time.monotonic() - began, 1)
+        )  # of the training, not of reading
+        path.write_text(json.dumps(kept), encoding="utf-8")
         print(f"{name}: {self.seconds[name]} s", flush=True)
         return voice
 

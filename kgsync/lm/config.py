@@ -15,7 +15,7 @@ class HeadConfig:
     learning_rate: float = 1e-3
     margin: float = 0.02  # taken off the cosine of the right answer
     dropout: float = 0.1  # share of the inputs that a step leaves out
-    epochs: int = 10  # at most
+    epochs: int = 4  # at most; the learning rate falls to 0 towards the end
     patience: int = 2  # evaluations without a better MRR before stopping
     time_budget: float = 0.0  # seconds; 0: no limit
     seed: int = 0
