@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +27,11 @@ from kgsync.config import Config
 from kgsync.dataset import Dataset
 from kgsync.fuse import Fusion, fuse
 from kgsync.kge import artefact
-from kgsync.kge.ensemble import train_within
+from kgsync.kge.config import TrainConfig
+from kgsync.kge.ensemble import train_members, train_within
 from kgsync.kge.evaluate import Ranks, rank
 from kgsync.kge.known import KnownAnswers
+from kgsync.kge.lessons import Lessons
 from kgsync.kge.models import KgeModel
 from kgsync.kge.tune import tune
 from kgsync.lm import encoder
@@ -46,6 +48,7 @@ from kgsync.voice import Voice
 
 DRAWS = 2_000
 SELECT = 0.4  # of valid
+SEARCH = 0.3  # of the minutes, for finding settings; beside the training's own
 
 Array = np.ndarray[Any, Any]
 
@@ -60,7 +63,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     graph = dataset.read(arguments.folder)
-    bench = Bench(graph, arguments)
+    minutes = arguments.minutes, arguments.text_minutes
+    bench = Bench(graph, arguments.folder, arguments.cache, arguments.seed, minutes, arguments.config)
     voices = bench.voices()
     rows = {voice.name: bench.measure(voice, voice.name) for voice in voices}
     plain = bench.plain(voices)
@@ -89,10 +93,19 @@ def main() -> None:
 class Bench:
     """One graph, its folds, and the voices in the cache."""
 
-    def __init__(self, graph: Dataset, arguments: argparse.Namespace) -> None:
-        self.graph, self.arguments = graph, arguments
+    def __init__(
+        self,
+        graph: Dataset,
+        folder: Path,
+        cache: Path,
+        seed: int,
+        minutes: tuple[float, float],  # for the embeddings and for the text head
+        config: Path | None = None,
+    ) -> None:
+        self.graph, self.seed, self.minutes, self.config = graph, seed, minutes, config
         self.size = len(graph.entities), len(graph.relations)
-        self.cache = arguments.cache / f"{graph.name}-{arguments.seed}"
+        self.texts = of_folder(folder, graph.entities)
+        self.cache = cache / f"{graph.name}-{seed}"
         self.cache.mkdir(parents=True, exist_ok=True)
         self.seconds: dict[str, float] = {}
         self.settings: dict[str, Any] = {}
@@ -104,18 +117,24 @@ class Bench:
         """Return two parts of valid; both directions and all relations of a pair are in one of them."""
         pairs = np.sort(self.graph.valid[:, [0, 2]], axis=1)
         _, number = np.unique(pairs, axis=0, return_inverse=True)
-        order = np.random.default_rng(self.arguments.seed).permutation(int(number.max()) + 1)
+        order = np.random.default_rng(self.seed).permutation(int(number.max()) + 1)
         chosen = order[number.reshape(-1)] < SELECT * len(order)
         return self.graph.valid[chosen], self.graph.valid[~chosen]
 
     def voices(self) -> list[Voice]:
-        found: list[Voice] = [self._timed("complex", self._kge), self._timed("rules", self._rules)]
-        texts = of_folder(self.arguments.folder, self.graph.entities)
-        if any(text.sentence() for text in texts):
-            found.append(self._timed("text", lambda: self._text(texts)))
-        return found
+        return [self.voice(name) for name in self.names()]
 
-    def _timed(self, name: str, make: Any) -> Any:
+    def names(self) -> list[str]:
+        """Return which voices the graph allows."""
+        return ["complex", "rules", *(["text"] if any(text.sentence() for text in self.texts) else [])]
+
+    def voice(self, name: str, seed: int = 0, lessons: Lessons | None = None, arm: str = "") -> Voice:
+        """Return a voice; `seed` counts from that of the bench, `arm` names what lessons it had."""
+        make = {"complex": self._kge, "rules": self._rules, "text": self._text}[name]
+        label = "-".join([name, *([str(seed)] if seed else []), *([arm] if arm else [])])
+        return self._timed(label, lambda: make(label, self.seed + 100 * seed, lessons))
+
+    def _timed(self, name: str, make: Callable[[], Voice]) -> Voice:
         path = self.cache / "seconds.json"
         kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         began = time.monotonic()
@@ -127,37 +146,59 @@ class Bench:
         print(f"{name}: {self.seconds[name]} s", flush=True)
         return voice
 
-    def _kge(self) -> KgeModel:
-        path = self.cache / "kge.safetensors"
+    def _kge(self, label: str, seed: int, lessons: Lessons | None) -> KgeModel:
+        path = self.cache / f"{label}.safetensors"
         if not path.exists():
-            train, seconds = self.graph.train, 60 * self.arguments.minutes
-            config = replace(Config.load(self.arguments.config).train, seed=self.arguments.seed)
-            if self.arguments.config is None:
-                half = 0.3 * seconds
-                config = tune(train, self.select, *self.size, config, seconds=half, training_seconds=seconds - half)
-                seconds -= half
-            trained = train_within(train, self.select, *self.size, config, seconds=seconds)
+            train, seconds = self.graph.train, 60 * self.minutes[0]
+            config = replace(self._searched(), seed=seed)
+            if lessons is None and label == "complex":
+                trained = train_within(train, self.select, *self.size, config, seconds=seconds)
+            else:  # what the first one did, so that all had the same time
+                first = artefact.load(self.cache / "complex.safetensors")[1]
+                config = replace(config, members=first["config"]["members"], steps=first["steps"])
+                trained = train_members(train, self.select, *self.size, config, also_true=self.fold, lessons=lessons)
             about = {"config": trained.config.__dict__, "steps": trained.steps, "stopped": trained.stopped}
             artefact.save(trained.model, path, about)
-        model, self.settings = artefact.load(path)
+        model, settings = artefact.load(path)
+        self.settings[label] = settings
         return model
 
-    def _rules(self) -> RuleVoice:
-        path = self.cache / "rules.safetensors"
+    def _searched(self) -> TrainConfig:
+        """Return the settings that are given, or that a search found, which is made once."""
+        path = self.cache / "settings.json"
+        config = replace(Config.load(self.config).train, seed=self.seed)
+        if self.config is None and not path.exists():
+            seconds = SEARCH * 60 * self.minutes[0]
+            config = tune(
+                self.graph.train, self.select, *self.size, config, seconds=seconds, training_seconds=seconds / SEARCH
+            )
+            path.write_text(json.dumps(config.__dict__), encoding="utf-8")
+        return TrainConfig(**json.loads(path.read_text(encoding="utf-8"))) if path.exists() else config
+
+    def _rules(self, label: str, seed: int, lessons: Lessons | None) -> RuleVoice:
+        path = self.cache / f"{label}.safetensors"
         if not path.exists():
+            assert lessons is None, "rules say what the graph says, and only teach"
             facts = Facts(self.graph.train, *self.size)
             rules = mine(facts)
-            rule_files.save(RuleVoice(facts, rules, choose(facts, rules, self.select)), path, {})
+            rule_files.save(RuleVoice(facts, rules, choose(facts, rules, self.select, seed=seed)), path, {})
         return rule_files.load(path)[0]
 
-    def _text(self, texts: Any) -> TextVoice:
-        path = self.cache / "text.safetensors"
+    def _text(self, label: str, seed: int, lessons: Lessons | None) -> TextVoice:
+        path = self.cache / f"{label}.safetensors"
         if not path.exists():
-            vectors = encoder.load().encode([text.sentence() for text in texts], self.cache)
-            seed, seconds = self.arguments.seed, 60 * self.arguments.text_minutes
-            learner = Graph(texts, self.graph.train, self.select, self.size[1], also_true=self.fold, seed=seed)
-            fit(learner, vectors, HeadConfig(seed=seed, time_budget=seconds)).voice.save(path, {})
-        return TextVoice.load(path, texts, self.graph.train)[0]
+            vectors = encoder.load().encode([text.sentence() for text in self.texts], self.cache.parent / "vectors")
+            learner = Graph(
+                self.texts,
+                self.graph.train,
+                self.select,
+                self.size[1],
+                also_true=self.fold,
+                lessons=lessons,
+                seed=seed,
+            )
+            fit(learner, vectors, HeadConfig(seed=seed, time_budget=60 * self.minutes[1])).voice.save(path, {})
+        return TextVoice.load(path, self.texts, self.graph.train)[0]
 
     def fused(self, voices: Sequence[Voice]) -> Fusion:
         return fuse(voices, self.graph.train, self.fold, *self.size, also_true=self.select)

@@ -20,6 +20,8 @@ __version__ = "0.1.0"
 # Before torch is imported: threads that wait for work sleep. By default they spin, and on a machine that does other
 # things as well (the database, for one) training then takes three times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Compiled products are kept per shape, and training makes a new shape in every step: 1,024 of them fill gigabytes.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 if TYPE_CHECKING:
     from kgsync.config import Config

@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from kgsync.errors import DataError
+from kgsync.promise import Nulls
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -73,6 +74,7 @@ class Calibrator:
     missing_share: float
     positives: int  # hidden edges among the candidates
     recall: float  # share of the hidden edges that became candidates
+    nulls: Nulls  # the probabilities that false candidates got
 
     def scores(self, relations: Any, features: Floats, *, shift: float = 0.0) -> tuple[Floats, Floats]:
         """Return (probability, its one-sided 95 % lower bound) of candidates.
@@ -95,7 +97,8 @@ class Calibrator:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibrator:
         """Return the calibrator that `to_dict` described."""
-        return cls(**{name: _tuples(value) for name, value in values.items()})
+        plain = {name: _tuples(value) for name, value in values.items() if name != "nulls"}
+        return cls(**plain, nulls=Nulls.from_dict(values["nulls"]))
 
 
 def features(forward: Floats, backward: Floats, tails_of_head: Any, heads_of_tail: Any) -> Floats:
@@ -142,7 +145,7 @@ def fit(data: Labelled, n_relations: int, *, missing_share: float | None = None)
     covariance[np.ix_(free, free)] = np.linalg.inv(solution.schur[np.ix_(free, free)])
     times = 1.0 if missing_share is None else missing_share / data.missing_share
     weights = solution.weights + np.where(np.arange(FEATURES) == 0, math.log(times), 0.0)
-    return Calibrator(
+    calibrator = Calibrator(
         weights=tuple(weights.tolist()),
         relations=tuple(solution.relations.tolist()),
         covariance=_tuples(covariance.tolist()),
@@ -152,7 +155,10 @@ def fit(data: Labelled, n_relations: int, *, missing_share: float | None = None)
         missing_share=times * data.missing_share,
         positives=positives,
         recall=positives / max(data.hidden, 1),
+        nulls=Nulls((), (), (), 0.0),
     )
+    probabilities, _ = calibrator.scores(data.relations, data.features)
+    return replace(calibrator, nulls=Nulls.of(probabilities, data.true, data.weights))
 
 
 def _needed(data: Labelled, positives: int) -> int:

@@ -94,7 +94,7 @@ class Fusion:
         if header.get("kind") != "fusion" or not set(names) <= set(voices):
             raise DataError(f"{path} fuses {', '.join(names) or 'nothing'}", fix="train the model again")
         size = header["n_entities"], header["n_relations"]
-        known, loops = _known(tensors["train"].numpy(), *size)
+        known, loops = known_from(tensors["train"].numpy(), *size)
         return cls(tuple(voices[name] for name in names), known, loops, tensors["weights"])
 
     def table(self) -> list[tuple[str, str, float]]:
@@ -121,7 +121,7 @@ def fuse(
     w_r = w + w_class(r) + w_r', with normal priors around 0 on all three, so that a relation with few triples in the
     fold follows its cardinality class, and that follows all. `also_true` are other triples that are no mistakes.
     """
-    known, loops = _known(train, n_entities, n_relations)
+    known, loops = known_from(train, n_entities, n_relations)
     weights = torch.zeros(2 * n_relations, len(voices), len(FEATURES))
     weights[:, :, 0] = 1 / len(voices)
     plain = Fusion(tuple(voices), known, loops, weights)
@@ -136,7 +136,7 @@ def fuse(
     return Fusion(tuple(voices), known, loops, fitted)
 
 
-def _known(train: np.ndarray[Any, Any], n_entities: int, n_relations: int) -> tuple[KnownAnswers, Tensor]:
+def known_from(train: np.ndarray[Any, Any], n_entities: int, n_relations: int) -> tuple[KnownAnswers, Tensor]:
     """Return the known answers, and for each relation id [2R] whether it joins any entity to itself."""
     loops = np.bincount(train[train[:, 0] == train[:, 2], 1], minlength=n_relations) > 0
     return KnownAnswers(train, n_entities, n_relations), torch.from_numpy(np.tile(loops, 2))
@@ -193,16 +193,26 @@ def _features(voice: Voice, anchors: Tensor, relations: Tensor, known: KnownAnsw
 
     The lead is the log-softmax, counted as much as the voice's first choice is ahead of its second.
     """
+    scores = log_softmax(voice, anchors, relations, known, loops)
+    yield scores
+    first = scores.topk(min(2, scores.shape[1]), dim=1).values
+    yield scores * (first[:, :1] - first[:, -1:]).clamp_(max=1.0)
+
+
+def log_softmax(
+    voice: Voice, anchors: Tensor, relations: Tensor, known: KnownAnswers, loops: Tensor
+) -> Tensor:  # [B, n_entities]
+    """Return how sure the voice is of every answer that is not known yet; entities that it cannot be are at `LOWEST`.
+
+    `loops` [2R] says which relations join entities to themselves.
+    """
     scores = voice.scores(anchors, relations)
     rows, entities = known.mask(anchors.numpy(), relations.numpy())
     scores[as_tensor(rows), as_tensor(entities)] = -torch.inf
     at_itself = torch.arange(len(anchors))[~loops[relations]]
     scores[at_itself, anchors[at_itself]] = -torch.inf
     scores -= scores.logsumexp(dim=1, keepdim=True)
-    scores.clamp_(min=LOWEST)
-    yield scores
-    first = scores.topk(min(2, scores.shape[1]), dim=1).values
-    yield scores * (first[:, :1] - first[:, -1:]).clamp_(max=1.0)
+    return scores.clamp_(min=LOWEST)
 
 
 def _repeated(ids: Tensor) -> Tensor:

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from kgsync.calibrate import Calibrator, Floats, Labelled
+from kgsync.promise import false_shares
 
 PROPOSED = 0.1  # least score of a candidate that is judged
 FEWEST_JUDGED = 200  # where fewer reach that score, the best so many are judged
 BINS = 10
 DRAWS = 200
 TOP = (10, 100, 1000)
+PROMISES = (0.05, 0.1, 0.2, 0.3)
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,15 @@ class Bin:
     candidates: float  # how many (some stand for several where queries were sampled)
     score: float  # mean
     true: float  # share that were hidden edges
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A promise about the share of false edges, and what became of it."""
+
+    promised: float
+    selected: float  # candidates
+    false: float  # share of them that were no hidden edges
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ class Reliability:
     auc: float  # over all candidates
     top: tuple[Bin, ...]  # the best 10, 100, 1,000 candidates
     bins: tuple[Bin, ...]
+    promises: tuple[Kept, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -59,7 +71,8 @@ class Reliability:
     def from_dict(cls, values: Mapping[str, Any]) -> Reliability:
         """Return the judgement that `to_dict` described."""
         bins = {name: tuple(Bin(**entry) for entry in values[name]) for name in ("top", "bins")}
-        return cls(**{**values, **bins})
+        promises = tuple(Kept(**entry) for entry in values.get("promises", ()))
+        return cls(**{**values, **bins, "promises": promises})
 
 
 def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
@@ -70,6 +83,7 @@ def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
     shift = math.log(max(data.missing_share, 1e-12) / max(calibrator.missing_share, 1e-12))
     score, _ = calibrator.scores(data.relations, data.features, shift=shift)
     order = np.argsort(-score, kind="stable")
+    promises = _promises(calibrator, data)
     score, true, weights = score[order], true[order], weights[order]
     judged = max(int(np.count_nonzero(score >= PROPOSED)), min(FEWEST_JUDGED, len(score)))
     best = slice(0, judged)
@@ -90,7 +104,21 @@ def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
         auc=_auc(score, true, weights),
         top=tuple(_bin(score, true, weights, slice(0, n)) for n in TOP if n <= len(score)),
         bins=tuple(_bin(score[best], true[best], weights[best], part) for part in parts),
+        promises=promises,
     )
+
+
+def _promises(calibrator: Calibrator, data: Labelled) -> tuple[Kept, ...]:
+    """Return how many of the candidates each promise selects, and how many of those are false."""
+    probabilities, _ = calibrator.scores(data.relations, data.features)
+    shares = false_shares(calibrator.nulls.p_values(probabilities), float(data.weights.sum()), data.weights)
+    kept = []
+    for promised in PROMISES:
+        chosen = shares <= promised
+        selected = float(data.weights[chosen].sum())
+        false = _mean((~data.true[chosen]).astype(np.float64), data.weights[chosen]) if chosen.any() else 0.0
+        kept.append(Kept(promised, selected, false))
+    return tuple(kept)
 
 
 def _parts(weights: Floats) -> list[slice]:

@@ -18,6 +18,7 @@ from kgsync.kge.models import create
 from kgsync.learn import train
 from kgsync.metrics import Metrics
 from kgsync.model import Model
+from kgsync.promise import Nulls
 from kgsync.snapshot import Snapshot, sorted_unique
 
 BENCHMARKS = Path(os.environ.get("KGSYNC_BENCHMARKS", Path(__file__).parents[2] / "shared" / "data"))
@@ -87,5 +88,6 @@ def made_up_model(snapshot: Snapshot, seed: int = 0, *, rank: int = 4, scoring: 
             missing_share=0.05,
             positives=100,
             recall=0.9,
+            nulls=Nulls((0.9, 0.5, 0.1), (1.0, 2.0, 50.0), (0.0, 1.0, 2.0), 1_000.0),
         ),
     )

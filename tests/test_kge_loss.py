@@ -81,6 +81,27 @@ def test_chunked_log_sum_exp_and_its_gradients_equal_autograd(
     torch.testing.assert_close(for_table, table.grad, atol=1e-4, rtol=1e-4)
 
 
+def test_answers_that_count_less_give_the_weighted_sum_over_triples(model: KgeModel, known: KnownAnswers) -> None:
+    batch = whole_batch(known, np.arange(len(known)))
+    counted = torch.rand(len(batch.rows), generator=torch.Generator().manual_seed(3))
+    counted[::3] = 1.0
+    each = cross_entropy(one_row_per_triple(model, batch), batch.answers, reduction="none")
+    weighted = replace(batch, shares=counted)
+    for criterion in (Softmax, partial(SelfAdversarial, margin=1.0, temperature=0.5), BinaryCrossEntropy):
+        half = replace(batch, shares=torch.full_like(counted, 0.5))
+        some = Weights(0.0, 0.0, torch.float32, criterion)
+        table = model.entities.detach()
+        losses = [gradients(model, table, one, some)[0] for one in (batch, weighted, half)]
+        assert len({round(loss, 3) for loss in losses}) == 3, "what an answer counts changes nothing"
+    (each * counted).sum().backward()
+    loss, for_entities, for_relations = gradients(
+        model, model.entities.detach(), weighted, Weights(0.0, 0.0, torch.float32)
+    )
+    assert loss == pytest.approx(float((each.detach() * counted).sum()), rel=1e-5)
+    torch.testing.assert_close(for_entities, model.entities.grad, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(for_relations, model.relations.grad, atol=1e-4, rtol=1e-4)
+
+
 def test_scores_far_beyond_the_range_of_exp_stay_finite(known: KnownAnswers) -> None:
     model = create("complex", ENTITIES, RELATIONS, 6, seed=5)
     with torch.no_grad():

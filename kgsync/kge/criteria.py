@@ -1,7 +1,7 @@
 """The losses: each turns blocks of scores and their labels into a loss and its gradient dL/ds, by hand.
 
-All sum over distinct queries. Query q has the k answers T; s_c is its score for candidate c, w_c the number of
-entities that c stands for: 1 for an answer, else exp(log_weight), and 0 where c does not compete.
+All sum over distinct queries. Query q has the answers T, which count k in all; s_c is its score for candidate c, w_c
+the number of entities that c stands for: 1 for an answer, else exp(log_weight), and 0 where c does not compete.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ class Block:
     """Scores of some candidates for some queries."""
 
     low: int  # the first candidate
-    scores: Tensor  # [c, b]; a loss may overwrite them
+    scores: Tensor  # [c, b], in the precision of the products; a loss may overwrite them
     answers: tuple[Tensor, Tensor]  # (row, column) of every answer among the scores
     log_weight: Tensor | None  # [c, b], of no meaning for answers; -inf: does not compete
+    shares: Tensor | float = 1.0  # what each of the answers counts
 
 
 class Criterion(ABC):
     """The loss of some queries, whose candidates come in blocks: all once to `see`, then all to `gradient`."""
 
     def __init__(self, counts: Tensor) -> None:
-        self.counts = counts  # [b]: k of each query
+        self.counts = counts  # [b]: k of each query, the sum of what its answers count
         self.total = 0.0  # the loss, after `finish`
 
     @abstractmethod
@@ -43,6 +44,13 @@ class Criterion(ABC):
     @abstractmethod
     def gradient(self, block: Block) -> Tensor:
         """Return dL/ds [c, b] of a block that was seen."""
+
+    def factors(self, block: Block) -> tuple[Tensor, Tensor] | None:
+        """Return P [c, b] and f [b] with dL/ds = P diag(f), less what each answer counts; None if it has another form.
+
+        Where scores are products f moves to the queries, and the large matrix is not touched again.
+        """
+        return None
 
 
 class Softmax(Criterion):
@@ -58,8 +66,8 @@ class Softmax(Criterion):
 
     def see(self, block: Block) -> None:
         """Replace the scores by exp(s - top), which the gradient is made of."""
-        scores = block.scores
-        self.total -= float(scores[block.answers].sum(dtype=torch.float64))
+        scores = block.scores.float()
+        self.total -= float((scores[block.answers] * block.shares).sum(dtype=torch.float64))
         if block.log_weight is not None:
             scores += block.log_weight
             scores[block.answers] -= block.log_weight[block.answers]
@@ -67,6 +75,7 @@ class Softmax(Criterion):
         scores.sub_(top).exp_()
         self.tops[block.low] = top
         self.sums.append(top + scores.sum(dim=0).log())
+        block.scores = scores.to(block.scores.dtype)
 
     def finish(self) -> None:
         """Join the blocks' log-sum-exps."""
@@ -75,9 +84,14 @@ class Softmax(Criterion):
 
     def gradient(self, block: Block) -> Tensor:
         """Return k softmax(s) - y."""
-        block.scores *= self.counts * (self.tops[block.low] - self.log_sum).exp()
-        block.scores[block.answers] -= 1.0
-        return block.scores
+        slopes, factor = self.factors(block)
+        slopes *= factor
+        slopes[block.answers] -= block.shares
+        return slopes
+
+    def factors(self, block: Block) -> tuple[Tensor, Tensor]:
+        """Return exp(s - top) and k exp(top) / sum_c w_c exp(s_c)."""
+        return block.scores, self.counts * (self.tops[block.low] - self.log_sum).exp()
 
 
 class BinaryCrossEntropy(Criterion):
@@ -95,7 +109,7 @@ class BinaryCrossEntropy(Criterion):
 
     def see(self, block: Block) -> None:
         """Replace the scores by the gradient, w (σ(x) - y): no other block matters."""
-        logits = block.scores + self.margin
+        logits = block.scores.float() + self.margin
         losses = softplus(logits) - self.label * logits
         slopes = torch.sigmoid(logits) - self.label
         if block.log_weight is not None:
@@ -103,9 +117,9 @@ class BinaryCrossEntropy(Criterion):
             weight[block.answers] = 1.0
             losses *= weight
             slopes *= weight
-        slopes[block.answers] -= self.extra
+        slopes[block.answers] -= self.extra * block.shares
         self.total += float(losses.sum(dtype=torch.float64))
-        self.total -= self.extra * float(logits[block.answers].sum(dtype=torch.float64))
+        self.total -= self.extra * float((logits[block.answers] * block.shares).sum(dtype=torch.float64))
         block.scores = slopes
 
     def gradient(self, block: Block) -> Tensor:
@@ -131,10 +145,10 @@ class SelfAdversarial(Criterion):
         logits = self._log_shares(block)
         top = _top(logits)
         shares = logits.sub_(top).exp_()
-        losses = softplus(block.scores + self.margin).mul_(shares)
+        losses = softplus(block.scores.float() + self.margin).mul_(shares)
         self.sums.append((top + shares.sum(dim=0).log(), top + losses.sum(dim=0).log()))
-        own = block.scores[block.answers] + self.margin
-        self.total += float(softplus(-own).sum(dtype=torch.float64))
+        own = block.scores[block.answers].float() + self.margin
+        self.total += float((softplus(-own) * block.shares).sum(dtype=torch.float64))
 
     def finish(self) -> None:
         """Divide the one sum by the other; a query without negatives has no such part."""
@@ -144,14 +158,14 @@ class SelfAdversarial(Criterion):
 
     def gradient(self, block: Block) -> Tensor:
         """Return k p σ(γ + s), and -σ(-γ - s) for answers."""
-        logits = block.scores + self.margin
+        logits = block.scores.float() + self.margin
         slopes = self._log_shares(block).sub_(self.log_sum).exp_().mul_(self.counts).mul_(logits.sigmoid())
-        slopes[block.answers] = -torch.sigmoid(-logits[block.answers])
+        slopes[block.answers] = -torch.sigmoid(-logits[block.answers]) * block.shares
         return slopes
 
     def _log_shares(self, block: Block) -> Tensor:
         """Return log(w exp(α s)) [c, b], -inf for answers."""
-        logits = block.scores * self.temperature
+        logits = block.scores.float() * self.temperature
         if block.log_weight is not None:
             logits += block.log_weight
         logits[block.answers] = -torch.inf

@@ -21,6 +21,7 @@ from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import rank
 from kgsync.kge.known import KnownAnswers
+from kgsync.kge.lessons import Lessons
 from kgsync.kge.models import MODELS, ComplEx, KgeModel, ProductModel, made_of
 from kgsync.kge.train import Trained, joined, train
 from kgsync.progress import Progress, silent
@@ -74,6 +75,7 @@ def train_members(
     config: TrainConfig,
     *,
     also_true: np.ndarray[Any, Any] | None = None,
+    lessons: Lessons | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
@@ -104,6 +106,7 @@ def train_members(
                 n_relations,
                 single,
                 also_true=also_true,
+                lessons=lessons,
                 checkpoint=folder,
                 progress=progress,
             )

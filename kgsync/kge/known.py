@@ -67,10 +67,14 @@ class KnownAnswers:
 
     def expand(self, queries: Integers) -> tuple[Integers, Integers]:
         """Return (position in `queries`, entity) of every answer of the distinct queries numbered so."""
+        counts = self.offsets[queries + 1] - self.offsets[queries]
+        return np.repeat(np.arange(len(queries)), counts), self.entities[self.pairs(queries)]
+
+    def pairs(self, queries: Integers) -> Integers:
+        """Return where in `entities` the answers of the distinct queries numbered so are, query by query."""
         starts, counts = self.offsets[queries], self.offsets[queries + 1] - self.offsets[queries]
-        rows = np.repeat(np.arange(len(queries)), counts)
-        within = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return rows, self.entities[starts[rows] + within]
+        within: Integers = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return np.repeat(starts, counts) + within
 
 
 def check_triples(triples: np.ndarray[Any, Any], n_entities: int, n_relations: int) -> None:

@@ -87,7 +87,7 @@ class KgeModel(torch.nn.Module):
 
         Products are made in `dtype`, if the model is `bf16_safe`.
         """
-        return self.similarity(relations.to(dtype), self.relate(heads, tails).to(dtype)).T
+        return self.similarity(relations.to(dtype), self.relate(heads, tails).to(dtype)).T.float()
 
     def cubes(self, rows: Tensor) -> Tensor:
         """Return the sum of |x|³ over entity `rows`, of which N3 is made (Lacroix et al. 2018)."""
@@ -128,8 +128,8 @@ class ProductModel(KgeModel):
     bf16_safe = True
 
     def similarity(self, candidates: Tensor, queries: Tensor) -> Tensor:
-        """Return <q, t>."""
-        return (candidates @ queries.T).float()
+        """Return <q, t>, in the precision of both."""
+        return candidates @ queries.T
 
     def pull_back(self, candidates: Tensor, queries: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         """Return dS/dt and dS/dq, each one product."""

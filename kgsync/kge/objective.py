@@ -31,6 +31,7 @@ class Batch:
     answers: Tensor  # [T]
     log_weight: Tensor | None = None  # [C]: see `loss_and_gradients`
     barred: Tensor | None = None  # [C, B]: likewise
+    shares: Tensor | None = None  # [T]: what each triple counts in the loss over entities, instead of 1
     dropout: Tensor | None = None  # [B, d]: what coordinates of queries are multiplied by (Srivastava et al. 2014)
 
 
@@ -64,14 +65,17 @@ def gradients(model: KgeModel, table: Tensor, batch: Batch, weights: Weights) ->
         weights.criterion,
         log_weight=batch.log_weight,
         barred=batch.barred,
+        shares=batch.shares,
         dtype=weights.dtype,
     )
     with torch.enable_grad():
         weighted = (queries * for_queries).sum()  # passing `for_queries` to backward imports half of torch first
     weighted.backward()  # type: ignore[no-untyped-call]
     if weights.n3 or weights.relation:
+        certain = slice(None) if batch.shares is None else batch.shares == 1  # what is only believed adds nothing here
+        rows_of, answers_of = batch.rows[certain], batch.answers[certain]
         size = min(TRIPLES, max(1, RELATION_FLOATS // relations.shape[1]))
-        for rows, answers in zip(torch.split(batch.rows, size), torch.split(batch.answers, size), strict=True):
+        for rows, answers in zip(torch.split(rows_of, size), torch.split(answers_of, size), strict=True):
             tails = table[answers].requires_grad_()
             with torch.enable_grad():
                 asked = batch.relations[rows]

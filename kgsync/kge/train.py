@@ -26,6 +26,7 @@ from kgsync.kge.criteria import BinaryCrossEntropy, Criterion, SelfAdversarial, 
 from kgsync.kge.defaults import resolve
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers, check_triples
+from kgsync.kge.lessons import Floats, Lessons
 from kgsync.kge.models import KgeModel, as_tensor, create
 from kgsync.kge.negatives import SeenEnds, SharedNegatives
 from kgsync.kge.objective import Batch, Weights, gradients
@@ -63,6 +64,7 @@ def train(
     config: TrainConfig,
     *,
     also_true: np.ndarray[Any, Any] | None = None,
+    lessons: Lessons | None = None,
     start: KgeModel | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
@@ -70,16 +72,18 @@ def train(
     """Return the model that `config` describes, trained on `train` [n, 3] and stopped by `valid` [m, 3].
 
     `also_true` are triples hidden for other purposes: they do not compete with those of `valid`, as in published
-    results, and nothing is learned from them. `start` is a model of the same entities and relations whose
-    embeddings come first (see `kgsync.kge.warm`). Without `valid` it trains a fixed number of epochs and says so in
-    `stopped`. With a `checkpoint` folder an interrupted training continues where the last save left it; the
-    folder is removed at the end.
+    results, and nothing is learned from them. `lessons` are learned beside `train`. `start` is a model of the same
+    entities and relations whose embeddings come first (see `kgsync.kge.warm`). Without `valid` it trains a fixed
+    number of epochs and says so in `stopped`. With a `checkpoint` folder an interrupted training continues where the
+    last save left it; the folder is removed at the end.
 
     Raises:
         ConfigError: a setting is out of range.
         DataError: there are no triples, ids are out of range, or the loss is not finite any more.
     """
-    known = KnownAnswers(train, n_entities, n_relations)
+    taught = joined(train, None if lessons is None else lessons.triples)
+    known = KnownAnswers(taught, n_entities, n_relations)
+    shares = None if lessons is None else lessons.shares(known)
     check_triples(valid, n_entities, n_relations)
     true = KnownAnswers(joined(train, valid, also_true), n_entities, n_relations)
     if len(known) == 0:
@@ -91,13 +95,14 @@ def train(
     if start is not None:
         model.load_state_dict(start.state_dict())
     first = [] if start is None else [table.numpy().view(np.int32) for table in start.state_dict().values()]
+    counted = [] if shares is None else [shares.view(np.int32)]
     state = State(model, config)
-    mark = fingerprint(config, train, joined(valid, also_true), *first)
+    mark = fingerprint(config, taught, joined(valid, also_true), *first, *counted)
     if checkpoint is not None:
         state.load(checkpoint, mark)
     processes = world()
     with _threads(config, model):
-        stopped = _Training(state, known, true, valid, config, progress, processes).run(checkpoint, mark)
+        stopped = _Training(state, known, shares, true, valid, config, progress, processes).run(checkpoint, mark)
     if checkpoint is not None and processes.rank == 0:
         State.delete(checkpoint)
     state.restore_best()
@@ -120,6 +125,7 @@ class _Training:
         self,
         state: State,
         known: KnownAnswers,
+        shares: Floats | None,
         true: KnownAnswers,
         valid: np.ndarray[Any, Any],
         config: TrainConfig,
@@ -129,7 +135,7 @@ class _Training:
         self.state = state
         self.world = processes
         self.model = state.model
-        self.known = known
+        self.known, self.shares = known, shares
         self.config = config
         self.epochs = config.epochs if len(valid) else min(config.epochs, BLIND_EPOCHS)
         self.progress = progress
@@ -209,7 +215,8 @@ class _Training:
         if ids is not None:
             anchors, answers = torch.searchsorted(ids, anchors), torch.searchsorted(ids, answers)
         barred = None if self.ends is None else self.ends.barred(self.known.relations[queries], ids)
-        batch = Batch(anchors, relations, rows, answers, log_weight, barred, dropout)
+        counted = None if self.shares is None else torch.from_numpy(self.shares[self.known.pairs(queries)])
+        batch = Batch(anchors, relations, rows, answers, log_weight, barred, counted, dropout)
         loss, for_entities, for_relations = gradients(self.model, table, batch, self.weights)
         self.world.sum(for_entities, for_relations)
         loss, triples = self.world.total(loss, len(rows))

@@ -17,6 +17,7 @@ from kgsync.errors import ConfigError, DataError
 from kgsync.kge.checkpoint import Epoch
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers, check_triples
+from kgsync.kge.lessons import Lessons
 from kgsync.lm.config import HeadConfig
 from kgsync.lm.head import TextHead, TextVoice, automatic_rank
 from kgsync.lm.neighbours import Bank, Neighbours
@@ -55,14 +56,19 @@ class Graph:
         n_relations: int,
         *,
         also_true: np.ndarray[Any, Any] | None = None,
+        lessons: Lessons | None = None,
         seed: int = 0,
     ) -> None:
         n = len(texts)
         self.n_entities, self.n_relations = n, n_relations
         self.texts, self.train = texts, train
-        self.known = KnownAnswers(train, n, n_relations)
-        check_triples(valid, n, n_relations)
         self.rows = Rows.both_ways(train, n_relations)
+        taught = train
+        if lessons is not None:  # questions and answers, but no neighbours: those are what the graph says
+            self.rows = self.rows.and_also(Rows.both_ways(lessons.triples, n_relations, lessons.weights))
+            taught = np.concatenate([train, lessons.triples])
+        self.known = KnownAnswers(taught, n, n_relations)
+        check_triples(valid, n, n_relations)
         if len(self.rows) == 0:
             raise DataError("there are no triples to train on", fix="pull a larger subgraph")
         true = [train, valid] if also_true is None else [train, valid, also_true]

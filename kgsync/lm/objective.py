@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, dropout
 
 from kgsync.kge.known import KnownAnswers
+from kgsync.kge.lessons import Floats
 from kgsync.kge.models import as_tensor
 from kgsync.lm.head import TextHead, multiply
 from kgsync.lm.neighbours import Bank, Integers
@@ -31,18 +32,30 @@ class Rows:
     anchors: Integers  # [B]
     relations: Integers  # [B], up to 2R
     targets: Integers  # [B]
+    shares: Floats  # [B]: what each counts
 
     @classmethod
-    def both_ways(cls, triples: np.ndarray[Any, Any], n_relations: int) -> Rows:
-        """Return every triple as two questions."""
+    def both_ways(cls, triples: np.ndarray[Any, Any], n_relations: int, shares: Floats | None = None) -> Rows:
+        """Return every triple as two questions, which count as much as `shares` [n] says, or 1."""
         heads, relations, tails = triples.astype(np.int64).T
-        return cls(*map(np.concatenate, ([heads, tails], [relations, relations + n_relations], [tails, heads])))
+        each = np.ones(len(heads), np.float32) if shares is None else shares
+        columns = [heads, tails], [relations, relations + n_relations], [tails, heads], [each, each]
+        return cls(*map(np.concatenate, columns))
+
+    def and_also(self, others: Rows) -> Rows:
+        """Return these rows, and others behind them."""
+        return Rows(
+            np.concatenate([self.anchors, others.anchors]),
+            np.concatenate([self.relations, others.relations]),
+            np.concatenate([self.targets, others.targets]),
+            np.concatenate([self.shares, others.shares]),
+        )
 
     def __len__(self) -> int:
         return len(self.anchors)
 
     def __getitem__(self, chosen: Any) -> Rows:
-        return Rows(self.anchors[chosen], self.relations[chosen], self.targets[chosen])
+        return Rows(self.anchors[chosen], self.relations[chosen], self.targets[chosen], self.shares[chosen])
 
 
 class Objective:
@@ -66,7 +79,7 @@ class Objective:
         dropped: float = 0.0,
         fresh: tuple[Integers, Tensor] | None = None,
     ) -> Tensor:
-        """Return the mean loss of `rows`.
+        """Return the mean loss of `rows`, each counted as its share says.
 
         `fresh` are sorted entities and their vectors with gradient, which take the place of those in the bank.
         """
@@ -85,7 +98,8 @@ class Objective:
         own = torch.arange(len(rows))
         scores = scores.index_put((own, own), torch.tensor(-self.margin), accumulate=True) * head.scale
         hidden = self._known_columns(rows, candidates)
-        return cross_entropy(scores.index_put(hidden, torch.tensor(-1e4)), own)
+        losses = cross_entropy(scores.index_put(hidden, torch.tensor(-1e4)), own, reduction="none")
+        return (losses * torch.from_numpy(rows.shares)).mean()
 
     def _draw_pool(self, step: int) -> None:
         number = step // POOL_STEPS

@@ -1,0 +1,85 @@
+"""A promised share of false edges: which proposals to write so that at most so many of them are wrong, on average.
+
+Conformal selection (Jin and Candès 2023, arXiv:2210.01408). The candidates that calibration labelled false say how
+often a false one scores as high as a proposal: its conformal p-value. Benjamini and Hochberg (1995,
+doi:10.1111/j.2517-6161.1995.tb02031.x) turn p-values into the share of false ones that is promised.
+
+It holds if the candidates of calibration and of prediction are exchangeable: if what is missing from the graph
+resembles what was hidden from it, and is at least as frequent. True candidates that nobody knows of count as false
+here, so that the promise errs on the safe side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+EXACT = 256  # of the highest scores of false candidates that are kept one by one
+STEP = 1.02  # below them, one is kept where so many times as many are above it
+
+
+@dataclass(frozen=True)
+class Nulls:
+    """How high false candidates score."""
+
+    scores: tuple[float, ...]  # falling
+    above: tuple[float, ...]  # how many false candidates score at least so high, and
+    over: tuple[float, ...]  # higher
+    total: float  # candidates in all, true and false
+
+    @classmethod
+    def of(cls, scores: Floats, true: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats) -> Nulls:
+        """Return those among labelled candidates [n], each of which stands for `weights` candidates."""
+        own, counts = scores[~true], weights[~true]
+        order = np.argsort(-own, kind="stable")
+        values, above = own[order], np.cumsum(counts[order])
+        last = np.flatnonzero(np.append(np.diff(values) != 0, True)) if len(values) else np.empty(0, np.int64)
+        values, above = values[last], above[last]  # of equal scores, all
+        over = np.append(0.0, above)[:-1]
+        places = np.unique(np.concatenate([np.arange(EXACT), EXACT * STEP ** np.arange(1_000)]).astype(np.int64))
+        kept = places[places < len(values)]
+        scores_kept, above_kept, over_kept = (tuple(column[kept].tolist()) for column in (values, above, over))
+        return cls(scores_kept, above_kept, over_kept, float(weights.sum()))
+
+    def p_values(self, scores: Floats) -> Floats:
+        """Return for each score [n] how probable so high a one is for a false candidate; never too small.
+
+        p = (1 + false candidates that score at least as high) / (1 + all candidates), as in the paper. Between two
+        scores that were kept the count is that of the lower one.
+        """
+        if not self.scores:
+            return np.full(len(scores), 1 / (1 + self.total))
+        kept, above = np.array(self.scores), np.array(self.above)
+        at = np.searchsorted(-kept, -scores, side="right")  # kept scores that are at least as high
+        before = np.maximum(at, 1) - 1
+        same = (at > 0) & (kept[before] == scores)
+        as_high = np.where(same, above[before], np.append(self.over, np.inf)[at])
+        return np.minimum((1 + as_high) / (1 + self.total), 1.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Nulls:
+        """Return what `to_dict` described."""
+        return cls(tuple(values["scores"]), tuple(values["above"]), tuple(values["over"]), values["total"])
+
+
+def false_shares(p_values: Floats, candidates: float, weights: Floats | None = None) -> Floats:
+    """Return the smallest share of false ones that can be promised where each [n] is among those selected.
+
+    q_k = min over j >= k of m p_(j) / j. `candidates` is m, all that were looked at, at least n: those that are not
+    among the n have larger p-values, or are as if they had. Each of the n stands for `weights`, or for itself.
+    """
+    order = np.argsort(p_values, kind="stable")
+    counts = np.cumsum(np.ones(len(p_values)) if weights is None else weights[order])
+    steps = np.maximum(candidates, counts[-1:]) * p_values[order] / counts
+    shares = np.empty(len(p_values))
+    shares[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
+    return shares

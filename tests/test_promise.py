@@ -1,0 +1,71 @@
+"""The share of false edges that is promised is kept, whatever the scores are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kgsync.promise import Nulls, false_shares
+
+
+def drawn(rng: np.random.Generator, n: int, *, share: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of candidates, and which are true: these score higher, and overlap."""
+    true = rng.random(n) < share
+    return rng.normal(np.where(true, 3.0, 0.0)), true
+
+
+@pytest.mark.parametrize("promised", [0.05, 0.1, 0.3])
+def test_selected_candidates_are_false_no_more_often_than_promised(promised: float) -> None:
+    rng = np.random.default_rng(0)
+    shares, found = [], []
+    for _ in range(60):
+        nulls = Nulls.of(*drawn(rng, 4_000), np.ones(4_000))
+        scores, true = drawn(rng, 4_000)
+        chosen = false_shares(nulls.p_values(scores), len(scores)) <= promised
+        shares.append((~true[chosen]).mean() if chosen.any() else 0.0)
+        found.append(chosen.sum())
+    assert np.mean(shares) <= promised + 2 * np.std(shares) / np.sqrt(len(shares))
+    assert np.mean(shares) > 0.6 * promised, "far too careful"
+    assert np.mean(found) > 20
+
+
+def test_without_any_signal_hardly_anything_is_selected() -> None:
+    rng = np.random.default_rng(1)
+    chosen = 0
+    for _ in range(50):
+        nulls = Nulls.of(rng.normal(size=2_000), rng.random(2_000) < 0.02, np.ones(2_000))
+        chosen += int((false_shares(nulls.p_values(rng.normal(size=2_000)), 2_000) <= 0.1).any())
+    assert chosen <= 10
+
+
+def test_fewer_of_the_hopeless_candidates_change_no_share() -> None:
+    rng = np.random.default_rng(2)
+    nulls = Nulls.of(*drawn(rng, 4_000), np.ones(4_000))
+    scores, _ = drawn(rng, 4_000)
+    everything = false_shares(nulls.p_values(scores), 4_000)
+    best = np.argsort(-scores)[:500]
+    few = false_shares(nulls.p_values(scores[best]), 4_000)
+    assert (few >= everything[best] - 1e-12).all()
+    assert ((few <= 0.2) == (everything[best] <= 0.2)).all()
+
+
+@given(
+    st.lists(st.floats(-5, 5), min_size=1, max_size=400),
+    st.lists(st.floats(-6, 6), min_size=1, max_size=20),
+    st.integers(0, 2**31),
+)
+def test_thinned_p_values_are_never_smaller_than_exact_ones(nulls: list[float], asked: list[float], seed: int) -> None:
+    own = np.array(nulls * 7)
+    weights = np.random.default_rng(seed).integers(1, 4, len(own)).astype(float)
+    kept = Nulls.of(own, np.zeros(len(own), bool), weights)
+    exact = np.array([(1 + weights[own >= score].sum()) / (1 + weights.sum()) for score in asked])
+    found = kept.p_values(np.array(asked))
+    assert (found >= exact - 1e-12).all()
+    assert (Nulls.from_dict(kept.to_dict()).p_values(np.array(asked)) == found).all()
+
+
+def test_a_score_higher_than_every_false_one_has_the_smallest_p_value() -> None:
+    nulls = Nulls.of(np.array([0.1, 0.5]), np.array([False, False]), np.ones(2))
+    assert nulls.p_values(np.array([0.9, 0.5, 0.3, 0.1])).tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
