@@ -3,14 +3,15 @@
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := .[lm,web]
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup lint docs clean
+.PHONY: help demo test setup lint docs plugin clean
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-5s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.installed ## Hide a tenth of a sample graph in a local Neo4j, and see how much of it kgsync finds
 	@$(BIN)/kgsync demo
@@ -29,17 +30,20 @@ lint: $(VENV)/.developed ## Check style, formatting and types
 docs: $(VENV)/.developed ## Write docs/commands.md anew
 	$(BIN)/python docs/commands.py
 
+plugin: $(VENV)/.developed ## Compile the server plugin and pack its jar (needs a JDK 17)
+	$(BIN)/python plugin/build.py
+
 clean: ## Delete what make made (not .kgsync, which is yours)
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Each stamp is younger than all that it stands for, so that a second run does nothing.
 $(VENV)/.installed: pyproject.toml $(VENV)/.made
-	$(call install,-e '.[lm]')
+	$(call install,-e '$(EXTRAS)')
 	@touch $@
 
 $(VENV)/.developed: pyproject.toml $(VENV)/.made
-	$(call install,--group dev -e '.[lm]')
+	$(call install,--group dev -e '$(EXTRAS)')
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.made:

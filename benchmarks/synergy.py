@@ -130,7 +130,12 @@ class Bench:
 
     def voice(self, name: str, seed: int = 0, lessons: Lessons | None = None, arm: str = "") -> Voice:
         """Return a voice; `seed` counts from that of the bench, `arm` names what lessons it had."""
-        make = {"complex": self._kge, "rules": self._rules, "text": self._text}[name]
+        makers: dict[str, Callable[[str, int, Lessons | None], Voice]] = {
+            "complex": self._kge,
+            "rules": self._rules,
+            "text": self._text,
+        }
+        make = makers[name]
         label = "-".join([name, *([str(seed)] if seed else []), *([arm] if arm else [])])
         return self._timed(label, lambda: make(label, self.seed + 100 * seed, lessons))
 

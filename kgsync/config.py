@@ -19,6 +19,7 @@ from typing import Any
 
 from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
+from kgsync.lm.access import EndpointConfig
 from kgsync.lm.pretrain_config import PretrainConfig, VerbalizeConfig
 
 FILE_NAME = "kgsync.toml"
@@ -70,10 +71,14 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class VoicesConfig:
-    """What speaks beside the embeddings. All together rank better than each alone."""
+    """What speaks about the graph. All together rank better than each alone."""
 
+    embeddings: bool = True  # what [train] describes
     rules: bool = True  # rules that the graph itself follows, with support and confidence
     text: bool = True  # names and descriptions, where the graph has them and kgsync[lm] is installed
+    tune_encoder: bool = False  # of texts: it learns, too; slow, and best where texts define the relations
+    rounds: int = 0  # of co-training, at most: voices learn again what the others believe; kept where it helps
+    budget: float = 0.0  # seconds for all of them together; 0: no limit
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ class Config:
     voices: VoicesConfig = field(default_factory=VoicesConfig)
     verbalize: VerbalizeConfig = field(default_factory=VerbalizeConfig)
     pretrain: PretrainConfig = field(default_factory=PretrainConfig)
+    endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     predict: PredictConfig = field(default_factory=PredictConfig)
     write: WriteConfig = field(default_factory=WriteConfig)
     validate: ValidateConfig = field(default_factory=ValidateConfig)
@@ -143,6 +149,10 @@ class Config:
             ("pull.chunk", self.pull.chunk >= 1, "at least 1"),
             ("split.valid", 0 < self.split.valid < 0.5, "between 0 and 0.5"),
             ("split.test", 0 < self.split.test < 0.5, "between 0 and 0.5"),
+            ("endpoint.timeout", self.endpoint.timeout > 0, "more than 0"),
+            ("endpoint.attempts", self.endpoint.attempts >= 1, "at least 1"),
+            ("voices.rounds", self.voices.rounds >= 0, "at least 0"),
+            ("voices.budget", self.voices.budget >= 0, "seconds, or 0 for no limit"),
             ("predict.top_k", self.predict.top_k >= 1, "at least 1"),
             ("predict.min_score", 0 <= self.predict.min_score <= 1, "between 0 and 1"),
             ("predict.per_entity", self.predict.per_entity >= 1, "at least 1"),

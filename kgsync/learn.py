@@ -6,7 +6,9 @@ Refuses, in one line, what cannot be learned from honestly. Nothing is trained t
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,16 @@ import numpy as np
 from kgsync.calibrate import Calibrator, fit
 from kgsync.candidates.hidden import label_hidden
 from kgsync.config import SplitConfig, VoicesConfig
+from kgsync.cotrain import Cotrained, Lesson, Student, cotrain
 from kgsync.errors import DataError
 from kgsync.fuse import Fusion, fuse
 from kgsync.kge.config import TrainConfig
-from kgsync.kge.ensemble import train_members
-from kgsync.kge.evaluate import evaluate
+from kgsync.kge.evaluate import Ranks, measure, rank
 from kgsync.kge.known import KnownAnswers
+from kgsync.kge.models import KgeModel
 from kgsync.kge.tune import Trial
 from kgsync.kge.tune import tune as search
+from kgsync.logbook import MIX, Logbook
 from kgsync.metrics import Metrics
 from kgsync.model import Model, recipe
 from kgsync.progress import Progress, silent
@@ -29,8 +33,9 @@ from kgsync.reliability import Reliability, judge
 from kgsync.snapshot import Snapshot
 from kgsync.split import Split, split_triples
 from kgsync.voice import Voice
-from kgsync.voices import train_voices
+from kgsync.voices import Voices, train_voices
 
+SHARE = 0.4  # of a budget for all voices that the embeddings take where others speak, too
 PARTS = "train", "select", "fuse", "calibrate", "test"
 
 
@@ -41,12 +46,14 @@ def train(
     split: SplitConfig | None = None,
     voices: VoicesConfig | None = None,
     folder: Path | None = None,
+    told: Callable[[Lesson], None] = lambda lesson: None,
     progress: Progress = silent,
 ) -> Model:
     """Return a model of `snapshot`; with `folder`, saved there, or the one that is there already.
 
-    The embeddings are trained as `config` says; `voices` says what speaks beside them. Their weights in the fusion
-    come from edges that none of them has learned from.
+    The embeddings are trained as `config` says; `voices` says what speaks beside them, and in how many rounds they
+    teach each other; `told` hears of each lesson. Their weights in the fusion come from edges that none of them has
+    learned from.
 
     A model of a graph in which too few edges can be hidden is measured, but refuses to predict.
 
@@ -58,46 +65,41 @@ def train(
     if folder is not None and (path := _trained(folder, wanted)) is not None:
         return Model.load(path, snapshot)
     parts = _split(snapshot, split)
-    n_entities, n_relations = snapshot.entities.num_rows, len(snapshot.relations)
-    trained = train_members(
-        parts.train,
-        parts.select,
-        n_entities,
-        n_relations,
-        config,
-        also_true=np.concatenate([parts.fuse, parts.calibrate]),  # test reaches neither training nor selection
-        checkpoint=folder / f".{wanted}.training" if folder is not None else None,
-        progress=progress,
-    )
-    others = train_voices(
+    began = time.monotonic()
+    trained = train_voices(
         snapshot,
         parts,
         voices,
+        _within(config, voices),
+        checkpoint=folder / f".{wanted}.training" if folder is not None else None,
         cache=None if folder is None else folder.parent / "vectors",
-        seed=config.seed,
         progress=progress,
     )
-    speaking = [trained.model, *others.voices]
-    fusion = _fuse(speaking, parts, n_entities, n_relations)
-    voice = fusion or trained.model
-    known = KnownAnswers(snapshot.triples, n_entities, n_relations)
-    ranking = evaluate(voice, parts.test, known, progress=progress)
-    alone = {each.name: evaluate(each, parts.test, known).mrr for each in speaking} if fusion else {}
+    left = voices.budget and max(voices.budget - (time.monotonic() - began), 1.0)
+    taught = _cotrain(trained, parts, voices.rounds, left, snapshot, told, progress)
+    speaking = trained.voices if taught is None else taught.voices
+    kge = next((voice for voice in speaking if isinstance(voice, KgeModel)), None)
+    fusion = _fuse(speaking, parts, snapshot) if len(speaking) > 1 or kge is None else None
+    voice = fusion or speaking[0]
+    known = KnownAnswers(snapshot.triples, snapshot.entities.num_rows, len(snapshot.relations))
+    ranks = _rank(speaking, fusion, parts, known, progress)
+    alone = {each.name: float((1 / ranks[each.name].realistic).mean()) for each in speaking} if fusion else {}
     calibrator, reliability, refusal = _calibrate(snapshot, voice, parts, progress)
     model = Model(
         snapshot=snapshot,
-        kge=trained.model,
+        kge=kge,
         config=config,
         split=split,
         parts={name: len(getattr(parts, name)) for name in PARTS},
-        best_epoch=trained.best_epoch,
-        steps=trained.steps,
-        metrics=Metrics.of(ranking, parts, snapshot.relations, reliability, alone),
+        best_epoch=0 if trained.embeddings is None else trained.embeddings.best_epoch,
+        steps=0 if trained.embeddings is None else trained.embeddings.steps,
+        metrics=Metrics.of(measure(ranks[voice.name], parts.test), parts, snapshot.relations, reliability, alone),
         calibrator=calibrator,
         uncalibrated=refusal,
         fusion=fusion,
         voices=voices,
-        left_out=others.left_out,
+        left_out=trained.left_out,
+        logbook=_logbook(trained, taught, parts, ranks),
     )
     if folder is not None:
         model.save(folder)
@@ -129,11 +131,71 @@ def _assumed_share(parts: Split) -> float:
     return (len(parts.select) + len(parts.fuse) + len(parts.calibrate)) / len(parts.train)
 
 
-def _fuse(voices: Sequence[Voice], parts: Split, n_entities: int, n_relations: int) -> Fusion | None:
-    """Return the fusion of several voices; one speaks for itself."""
-    if len(voices) == 1:
+def _within(config: TrainConfig, voices: VoicesConfig) -> TrainConfig:
+    """Return the settings of the embeddings, which take their share of a budget for all voices."""
+    if not voices.budget:
+        return config
+    alone = not (voices.rules or voices.text)
+    seconds = voices.budget * (1.0 if alone else SHARE)
+    return replace(config, time_budget=min(seconds, config.time_budget or seconds))
+
+
+def _fuse(voices: Sequence[Voice], parts: Split, snapshot: Snapshot) -> Fusion:
+    """Return the voices as one."""
+    size = snapshot.entities.num_rows, len(snapshot.relations)
+    return fuse(voices, parts.train, parts.fuse, *size, also_true=parts.select)
+
+
+def _rank(
+    voices: Sequence[Voice], fusion: Fusion | None, parts: Split, known: KnownAnswers, progress: Progress
+) -> dict[str, Ranks]:
+    """Return the ranks of the test edges by each voice and, where there are several, by their mix and their fusion."""
+    asked: dict[str, Voice] = {each.name: each for each in voices}
+    if fusion is not None and len(voices) == 1:
+        asked[fusion.name] = fusion
+    elif fusion is not None:
+        mix = fuse(voices, parts.train, parts.fuse[:0], known.n_entities, known.n_relations)
+        asked |= {MIX: mix, fusion.name: fusion}
+    return {name: rank(each, parts.test, known, progress=progress) for name, each in asked.items()}
+
+
+def _cotrain(
+    trained: Voices,
+    parts: Split,
+    rounds: int,
+    seconds: float,
+    snapshot: Snapshot,
+    told: Callable[[Lesson], None],
+    progress: Progress,
+) -> Cotrained | None:
+    """Return the voices after they taught each other; None where that is not wanted, or there is only one."""
+    if rounds == 0 or len(trained.voices) == 1:
         return None
-    return fuse(voices, parts.train, parts.fuse, n_entities, n_relations, also_true=parts.select)
+    return cotrain(
+        {voice.name: Student(voice, trained.learners.get(voice.name)) for voice in trained.voices},
+        parts.train,
+        parts.select,
+        snapshot.entities.num_rows,
+        len(snapshot.relations),
+        also_true=np.concatenate([parts.fuse, parts.calibrate]),
+        rounds=rounds,
+        seconds=seconds,
+        told=told,
+        progress=progress,
+    )
+
+
+def _logbook(trained: Voices, taught: Cotrained | None, parts: Split, ranks: dict[str, Ranks]) -> Logbook:
+    """Return what the training leaves behind for a report."""
+    embeddings = trained.embeddings
+    return Logbook(
+        history=trained.history,
+        stopped="" if embeddings is None else embeddings.stopped,
+        seconds=0.0 if embeddings is None else embeddings.seconds,
+        test=parts.test,
+        lessons=() if taught is None else taught.lessons,
+        ranks={name: each.realistic for name, each in ranks.items()},
+    )
 
 
 def _trained(folder: Path, wanted: str) -> Path | None:

@@ -19,12 +19,13 @@ import kgsync
 from kgsync import files, voices
 from kgsync.calibrate import Calibrator
 from kgsync.config import SplitConfig, VoicesConfig
-from kgsync.errors import DataError
+from kgsync.errors import ConfigError, DataError
 from kgsync.fuse import Fusion
 from kgsync.identity import Entity
 from kgsync.kge import artefact
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.models import KgeModel
+from kgsync.logbook import Logbook
 from kgsync.metrics import Metrics
 from kgsync.plan import Plan
 from kgsync.predict import predict
@@ -33,13 +34,15 @@ from kgsync.runs import Workspace
 from kgsync.snapshot import Snapshot
 from kgsync.voice import Voice
 
+EMBEDDINGS = "model.safetensors"
+
 
 @dataclass(frozen=True)
 class Model:
     """Trained embeddings, the voices beside them, and their calibration. Make one with `train` or `Model.load`."""
 
     snapshot: Snapshot
-    kge: KgeModel
+    kge: KgeModel | None  # None: other voices speak without embeddings
     config: TrainConfig
     split: SplitConfig
     parts: Mapping[str, int]  # triples in train, select, fuse, calibrate and test
@@ -52,21 +55,32 @@ class Model:
     voices: VoicesConfig = field(default_factory=VoicesConfig)  # that were asked for
     left_out: Mapping[str, str] = field(default_factory=dict)  # voices that were asked for, and why they are not there
     version: str = kgsync.__version__  # that trained it
+    logbook: Logbook | None = field(default=None, repr=False, compare=False)  # for reports; no part of the id
 
     @property
     def voice(self) -> Voice:
         """Return what ranks candidates."""
-        return self.kge if self.fusion is None else self.fusion
+        return self.embeddings() if self.fusion is None else self.fusion
 
     @property
     def others(self) -> tuple[Voice, ...]:
         """Return the voices beside the embeddings."""
-        return () if self.fusion is None else self.fusion.voices[1:]
+        return () if self.fusion is None else tuple(each for each in self.fusion.voices if each is not self.kge)
 
     @property
     def kind(self) -> str:
         """Return "kge", or "fused" where there are several voices."""
         return "kge" if self.fusion is None else "fused"
+
+    def embeddings(self) -> KgeModel:
+        """Return the embeddings.
+
+        Raises:
+            ConfigError: the model was trained without.
+        """
+        if self.kge is None:
+            raise ConfigError("the model has no embeddings", fix="set voices.embeddings to true and train again")
+        return self.kge
 
     @cached_property
     def id(self) -> str:
@@ -119,8 +133,7 @@ class Model:
             "agentType": "computational_model",
             "kgsyncVersion": self.version,
             "snapshotHash": self.snapshot.id,
-            "scoring": self.kge.name,
-            "rank": self.kge.rank,
+            **({} if self.kge is None else {"scoring": self.kge.name, "rank": self.kge.rank}),
             "seed": self.config.seed,
             "epoch": self.best_epoch,
             **{f"{part}Triples": count for part, count in self.parts.items()},
@@ -173,10 +186,13 @@ class Model:
         if (path / "manifest.json").is_file():
             return path
         with files.whole_folder(path) as new:
-            artefact.save(self.kge, new / "model.safetensors", {"id": self.id})
+            if self.kge is not None:
+                artefact.save(self.kge, new / EMBEDDINGS, {"id": self.id})
             if self.fusion is not None:
                 voices.save(self.others, new)
                 self.fusion.save(new / "fusion.safetensors")
+            if self.logbook is not None:
+                self.logbook.save(new)
             files.write_json(new / "model.json", {"id": self.id, **self._content()})
             files.write_manifest(
                 new,
@@ -200,9 +216,22 @@ class Model:
                 fix="load it with that snapshot, or run `kgsync train`",
             )
         content = files.read_json(path / "model.json")
-        kge, _ = artefact.load(path / "model.safetensors")
+        try:
+            model = cls._read(path, content, snapshot)
+        except (KeyError, TypeError) as error:  # a setting or a part that one version has and another has not
+            raise DataError(
+                f"{path} was written by another version of kgsync ({content.get('kgsyncVersion', 'unknown')})",
+                fix="delete it and run `kgsync train` again",
+            ) from error
+        if model.id != manifest["id"]:
+            raise DataError(f"{path} does not hold what its id says", fix="delete it and run `kgsync train` again")
+        return model
+
+    @classmethod
+    def _read(cls, path: Path, content: Mapping[str, Any], snapshot: Snapshot) -> Model:
+        kge = artefact.load(path / EMBEDDINGS)[0] if content["voices"]["embeddings"] else None
         speaking = content["speaking"]
-        model = cls(
+        return cls(
             snapshot=snapshot,
             kge=kge,
             config=TrainConfig(**content["config"]),
@@ -217,10 +246,8 @@ class Model:
             voices=VoicesConfig(**content["voices"]),
             left_out=content["leftOut"],
             version=content["kgsyncVersion"],
+            logbook=Logbook.load(path),
         )
-        if model.id != manifest["id"]:
-            raise DataError(f"{path} does not hold what its id says", fix="delete it and run `kgsync train` again")
-        return model
 
     @classmethod
     def find(cls, path: Path, workspace: Workspace) -> Model:
@@ -229,11 +256,11 @@ class Model:
         return cls.load(path, Snapshot.load(workspace.snapshot(manifest["snapshot"])))
 
 
-def _fusion(path: Path, kge: KgeModel, speaking: Sequence[str], snapshot: Snapshot) -> Fusion:
+def _fusion(path: Path, kge: KgeModel | None, speaking: Sequence[str], snapshot: Snapshot) -> Fusion:
     """Return the fusion in the folder `path`, with its voices."""
     file = path / "fusion.safetensors"
     others = voices.load(speaking, path, snapshot, Fusion.learned_from(file))
-    return Fusion.load(file, {kge.name: kge, **others})
+    return Fusion.load(file, others if kge is None else {kge.name: kge, **others})
 
 
 def recipe(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import networkx
     import pandas
 
+DETAILS = "kgsyncDetails"  # the column that becomes a (:__KgsyncEvidence)
+
 
 @dataclass(frozen=True)
 class PlannedEdge:
@@ -36,11 +38,14 @@ class PlannedEdge:
     score: float  # calibrated probability in [0, 1]
     score_low: float  # its lower 95 % bound
     rank: int  # of the tail among the candidates of (head, relation), 1 is best
-    kge_score: float  # the embedding model's own value
+    kge_score: float | None = None  # the embedding model's own value; None where it has no such voice
     head_name: str = ""  # for people; not written
     tail_name: str = ""
     rule_score: float | None = None  # that of the rules, and
     text_score: float | None = None  # of the texts; None where the model has no such voice
+    false_share: float | None = None  # the smallest promise (`kgsync.promise`) that it can be part of; not written
+    evidence: tuple[str, ...] = ()  # why, in a few lines for people
+    details: str = ""  # the same in full, as JSON of `kgsync.evidence`; kept beside the edge
 
     @cached_property
     def id(self) -> str:
@@ -49,18 +54,23 @@ class PlannedEdge:
 
     def properties(self) -> dict[str, Any]:
         """Return what the edge carries in the graph, apart from ids, status and times."""
-        return {name: value for name, value in self.columns().items() if value is not None}
+        return {name: value for name, value in self.columns().items() if value is not None and name != DETAILS}
 
     def columns(self) -> dict[str, Any]:
-        """Return the same with None for what it does not carry: equal names in equal order for every edge."""
+        """Return the same with None for what it does not carry, equal names in equal order for every edge.
+
+        `DETAILS`, the last, goes to a node beside the edge.
+        """
         return {
             "relation": self.relation,
             "score": round(self.score, 6),
             "scoreLow": round(self.score_low, 6),
             "rank": self.rank,
-            "kgeScore": round(self.kge_score, 6),
+            "kgeScore": None if self.kge_score is None else round(self.kge_score, 6),
             "ruleScore": None if self.rule_score is None else round(self.rule_score, 6),
             "textScore": None if self.text_score is None else round(self.text_score, 6),
+            "evidence": list(self.evidence) or None,
+            DETAILS: self.details or None,
         }
 
 
@@ -88,7 +98,7 @@ class Plan:
     def id(self) -> str:
         """Return 16 hexadecimal digits of the hash of the content."""
         content = [
-            [[edge.id, edge.properties()] for edge in self.edges],
+            [[edge.id, edge.properties(), *filter(None, [edge.details])] for edge in self.edges],
             asdict(self.scope),
             dict(self.model),
             self.snapshot_id,
@@ -107,6 +117,23 @@ class Plan:
     def doubtful(self, count: int = 10) -> list[PlannedEdge]:
         """Return the edges with the lowest scores."""
         return sorted(self.edges, key=lambda e: (e.score, e.id))[:count]
+
+    def promising(self, max_false: float) -> Plan:
+        """Return the plan of those edges of which at most the share `max_false` is false, on average; maybe none.
+
+        See `kgsync.promise` for what that rests on.
+
+        Raises:
+            DataError: the plan was made for named relations or entities, so that nothing can be promised.
+        """
+        if any(edge.false_share is None for edge in self.edges):
+            raise DataError(
+                "no share of false edges can be promised of a plan for named relations or entities",
+                fix="run `kgsync predict` without --relation, --from and --to",
+            )
+        return replace(
+            self, edges=tuple(e for e in self.edges if e.false_share is not None and e.false_share <= max_false)
+        )
 
     def save(self, folder: Path) -> Path:
         """Write the plan to the folder `folder` (`plan.parquet` and a manifest), and return it."""
@@ -169,7 +196,8 @@ class Plan:
         for edge in self.edges:
             graph.add_node(edge.head, name=edge.head_name)
             graph.add_node(edge.tail, name=edge.tail_name)
-            graph.add_edge(edge.head, edge.tail, key=edge.id, **edge.properties())
+            values = edge.properties() | ({"evidence": "; ".join(edge.evidence)} if edge.evidence else {})
+            graph.add_edge(edge.head, edge.tail, key=edge.id, **values)  # plain values: formats know no lists
         return graph
 
 
@@ -186,6 +214,9 @@ PLAN_SCHEMA = pa.schema(
         ("kge_score", pa.float64()),
         ("rule_score", pa.float64()),
         ("text_score", pa.float64()),
+        ("false_share", pa.float64()),
+        ("evidence", pa.list_(pa.string())),
+        ("details", pa.string()),
     ]
 )
 
@@ -208,6 +239,9 @@ def _row(edge: PlannedEdge) -> dict[str, Any]:
         "kge_score": edge.kge_score,
         "rule_score": edge.rule_score,
         "text_score": edge.text_score,
+        "false_share": edge.false_share,
+        "evidence": list(edge.evidence),
+        "details": edge.details,
     }
 
 
@@ -228,4 +262,7 @@ def _edge(row: Mapping[str, Any]) -> PlannedEdge:
         text_score=row["text_score"],
         head_name=row["head_name"],
         tail_name=row["tail_name"],
+        false_share=row.get("false_share"),
+        evidence=tuple(row.get("evidence") or ()),  # plans of before it was kept have none
+        details=row.get("details") or "",
     )

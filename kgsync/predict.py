@@ -8,9 +8,10 @@ tail per head (one head per tail), is proposed at most that often.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from kgsync.candidates.admissible import Admissible, Rows
 from kgsync.candidates.search import BEST, MEMORY, Scorer
 from kgsync.candidates.signatures import Signatures
 from kgsync.errors import DataError
+from kgsync.evidence import Evidence, Witness
 from kgsync.identity import Entity
 from kgsync.plan import Plan, PlannedEdge, Scope, sort_edges
 from kgsync.progress import Progress, silent
+from kgsync.promise import false_shares
 from kgsync.question import Question, ask
 from kgsync.snapshot import Snapshot
 
@@ -76,7 +79,8 @@ def predict(
         alone={
             f"{SHORT[voice.name]}_score": Scorer(voice.exact(), admissible, memory=memory) for voice in model.others
         },
-        kge=Scorer(model.kge.exact(), admissible, memory=memory),
+        kge=None if model.kge is None else Scorer(model.kge.exact(), admissible, memory=memory),
+        memory=memory,
         question=question,
         limits=_Limits.of(question, top_k, per_entity),
         min_score=0.0 if question.pairs else min_score,
@@ -155,17 +159,20 @@ class _Prediction:
     scorer: Scorer
     exact: Scorer
     alone: Mapping[str, Scorer]  # column -> the voice that it holds the values of, beside the embeddings
-    kge: Scorer
+    kge: Scorer | None
+    memory: int
     question: Question
     limits: _Limits
     min_score: float
 
     def edges(self, progress: Progress) -> tuple[PlannedEdge, ...]:
         """Return the edges of the plan in its order."""
-        found = []
+        found, looked_at = [], 0
         for number, relation in enumerate(self.question.relations):
             progress("predicting", number, len(self.question.relations))
-            found.append(self._score(relation, *self._shortlist(relation)))
+            heads, tails, candidates = self._shortlist(relation)
+            found.append(self._score(relation, heads, tails))
+            looked_at += candidates
         progress("predicting", len(found), len(found))
         rows = [
             (-part.columns["score"][i], part.relation, int(part.heads[i]), int(part.tails[i]), part, i)
@@ -173,8 +180,32 @@ class _Prediction:
             for i in np.flatnonzero(part.columns["score"] >= self.min_score).tolist()
         ]
         rows.sort(key=lambda row: row[:4])
-        chosen = self.limits.choose(self.scorer.admissible.signatures, (row[1:4] for row in rows))
-        return sort_edges(self._edge(rows[number][4], rows[number][5]) for number in chosen)
+        numbers = self.limits.choose(self.scorer.admissible.signatures, (row[1:4] for row in rows))
+        chosen: dict[int, list[tuple[_Scored, int]]] = defaultdict(list)
+        for number in numbers:
+            chosen[rows[number][1]].append(rows[number][4:])
+        edges = [edge for parts in chosen.values() for edge in self._edges(parts)]
+        return sort_edges(self._promised(edges, looked_at) if self.question.whole else edges)
+
+    def _promised(self, edges: list[PlannedEdge], candidates: int) -> list[PlannedEdge]:
+        """Return the edges with what can be promised of them, being the best of so many candidates."""
+        p_values = self.calibrator.nulls.p_values(np.array([edge.score for edge in edges]))
+        shares = false_shares(p_values, candidates).round(6)
+        return [replace(edge, false_share=share) for edge, share in zip(edges, shares.tolist(), strict=True)]
+
+    def _edges(self, chosen: Sequence[tuple[_Scored, int]]) -> list[PlannedEdge]:
+        """Return edges of one relation with the evidence for them."""
+        part = chosen[0][0]
+        places = np.array([i for _, i in chosen])
+        found = self.witness.of(part.relation, part.heads[places], part.tails[places])
+        return [self._edge(part, int(i), evidence) for i, evidence in zip(places, found, strict=True)]
+
+    @cached_property
+    def witness(self) -> Witness:
+        """Return what gives the evidence: that which decides, then each voice alone."""
+        alone = [*([] if self.kge is None else [self.kge]), *self.alone.values()] if self.alone else []
+        voices = [scorer.model for scorer in (self.exact, *alone)]
+        return Witness(voices, self.scorer.admissible, memory=self.memory)
 
     def refuse_impossible(self) -> None:
         """Raise with a reason if entities are named and none of them may have a new edge that is asked for."""
@@ -201,13 +232,13 @@ class _Prediction:
         sought = ends if question.tails is None else np.intersect1d(ends, question.tails)
         return len(asked) > 0 and len(sought) > 0
 
-    def _shortlist(self, relation: int) -> tuple[Rows, Rows]:
-        """Return (heads, tails) worth an exact score."""
+    def _shortlist(self, relation: int) -> tuple[Rows, Rows, int]:
+        """Return (heads, tails) worth an exact score, and how many candidates there were."""
         admissible, question = self.scorer.admissible, self.question
         if question.pairs is not None:
             heads, tails = question.pairs
             allowed = admissible.allowed(relation, heads, tails)
-            return heads[allowed], tails[allowed]
+            return heads[allowed], tails[allowed], len(heads)
         heads, tails = admissible.ends(relation)
         nobody, best = np.empty(0, dtype=np.int64), BEST
         if question.heads is not None:
@@ -220,7 +251,7 @@ class _Prediction:
         order = order[score[order] >= self.min_score - 1e-3]  # single precision: not the last word
         pairs = zip(found.heads[order].tolist(), found.tails[order].tolist(), strict=True)
         kept = order[self.limits.spare().choose(admissible.signatures, ((relation, h, t) for h, t in pairs))]
-        return found.heads[kept], found.tails[kept]
+        return found.heads[kept], found.tails[kept], len(found)
 
     def _most(self) -> int:
         """Return how many answers to look at where a query is asked by name."""
@@ -229,14 +260,15 @@ class _Prediction:
     def _score(self, relation: int, heads: Rows, tails: Rows) -> _Scored:
         exact = self.exact.exact(relation, heads, tails)
         score, low = self.calibrator.scores(relation, exact.features)
-        columns = {"score": score.round(6), "score_low": low.round(6), "rank": exact.rank, "kge_score": exact.score}
-        if self.alone:
-            columns["kge_score"] = self.kge.pair_scores(relation, heads, tails, backward=False)
+        columns = {"score": score.round(6), "score_low": low.round(6), "rank": exact.rank}
+        if self.kge is not None:
+            own = self.kge.pair_scores(relation, heads, tails, backward=False) if self.alone else exact.score
+            columns["kge_score"] = own
         for column, scorer in self.alone.items():
             columns[column] = scorer.pair_scores(relation, heads, tails, backward=False)
         return _Scored(relation, heads, tails, columns)
 
-    def _edge(self, part: _Scored, i: int) -> PlannedEdge:
+    def _edge(self, part: _Scored, i: int, evidence: Evidence) -> PlannedEdge:
         head, tail = int(part.heads[i]), int(part.tails[i])
         return PlannedEdge(
             head=self.snapshot.identities[head],
@@ -244,6 +276,8 @@ class _Prediction:
             tail=self.snapshot.identities[tail],
             head_name=self.snapshot.display_name(head),
             tail_name=self.snapshot.display_name(tail),
+            evidence=evidence.lines(),
+            details=evidence.to_json(),
             **{name: column[i].item() for name, column in part.columns.items()},
         )
 

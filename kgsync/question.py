@@ -21,6 +21,7 @@ class Question:
     relations: tuple[int, ...]
     heads: Rows | None  # ascending
     tails: Rows | None
+    whole: bool = False  # everything is asked for
 
     @property
     def pairs(self) -> tuple[Rows, Rows] | None:
@@ -42,7 +43,8 @@ def ask(
         NotFoundError: the snapshot has no such relation or entity, or a name fits several.
     """
     numbers = [_relation(snapshot, name) for name in relations or snapshot.relations]
-    return Question(tuple(sorted(set(numbers))), _entities(snapshot, heads), _entities(snapshot, tails))
+    ends = _entities(snapshot, heads), _entities(snapshot, tails)
+    return Question(tuple(sorted(set(numbers))), *ends, whole=not (relations or heads or tails))
 
 
 def _relation(snapshot: Snapshot, name: str) -> int:

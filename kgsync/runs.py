@@ -1,14 +1,17 @@
 """The workspace: a folder of snapshots, models and runs. A run's folder says in plain files where it is.
 
-.kgsync/snapshots/<id>/   .kgsync/models/<id>/   .kgsync/runs/<id>/{run.json, plan/, report.md, rejected.jsonl}
+.kgsync/snapshots/<id>/   .kgsync/models/<id>/
+.kgsync/runs/<id>/{run.json, plan/, report.md, rejected.jsonl, validation.json}
 """
 
 from __future__ import annotations
 
+import platform
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,7 @@ from kgsync import files
 from kgsync.config import Config
 from kgsync.errors import NotFoundError
 
+LIBRARIES = ("torch", "numpy", "scipy", "pyarrow", "neo4j", "sentence-transformers", "transformers")
 STEPS = ("pull", "train", "predict", "write", "validate")
 
 
@@ -82,6 +86,7 @@ class Workspace:
             "id": run.id,
             "startedAt": now(),
             "kgsyncVersion": kgsync.__version__,
+            "environment": environment(),
             "configHash": config.hash(),
             "config": config.resolved(),
             "steps": {},
@@ -132,6 +137,17 @@ def _only(found: list[Path], wanted: str | None, kind: str, folder: Path, comman
         named = f" {wanted!r}" if wanted else ""
         raise NotFoundError(f"there is no {kind}{named} in {folder}", fix=f"run `{command}` first")
     raise NotFoundError(f"{wanted!r} is the beginning of {len(found)} {kind}s in {folder}", fix="write more of it")
+
+
+def environment() -> dict[str, Any]:
+    """Return what a run depends on beside kgsync: the platform, and the libraries that compute."""
+    installed = {}
+    for name in LIBRARIES:
+        try:
+            installed[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"python": platform.python_version(), "platform": platform.platform(), "libraries": installed}
 
 
 def now() -> str:

@@ -6,12 +6,14 @@ Without `commit` nothing in the database changes: the write step only looks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from kgsync import files, schema_file
 from kgsync.config import Config
 from kgsync.errors import NotFoundError
+from kgsync.graph import statements
 from kgsync.graph.graph import Graph
 from kgsync.graph.pull import Selection, pull
 from kgsync.graph.write import WriteReport, write
@@ -20,6 +22,7 @@ from kgsync.model import Model
 from kgsync.plan import Plan
 from kgsync.progress import Progress, silent
 from kgsync.report import summary
+from kgsync.report.kept import keep_validation, keep_write
 from kgsync.runs import Run, Workspace
 from kgsync.snapshot import Snapshot
 from kgsync.validate import ValidationReport, validate
@@ -52,7 +55,12 @@ def sync(
     """
     config, workspace = graph.config, graph.workspace
     run = (None if fresh else _unfinished(workspace, config, selection)) or workspace.new_run(config)
-    run.describe(selection=str(selection or Selection()), database=graph.connection.identity())
+    server = graph.connection.read(statements.load("inspect/server").text)[0]
+    run.describe(
+        selection=_plain(selection),
+        database=graph.connection.identity(),
+        server={"version": server["version"], "edition": server["edition"]},
+    )
     steps = run.steps
 
     if "pull" in steps:
@@ -103,7 +111,7 @@ def sync(
     )
     validation = None
     if commit:
-        run.note("write", created=written.created, updated=written.updated, expired=written.expired)
+        keep_write(run, written)
         own = config.validate.folder
         validation = validate(
             graph.connection,
@@ -111,7 +119,7 @@ def sync(
             labels=graph.config.graph.labels or None,
             schema=schema_file.configured(config.validate),
         )
-        run.note("validate", quarantined=validation.quarantined, released=validation.released)
+        keep_validation(run, validation)
     result = SyncResult(run, snapshot, model, plan, written, validation)
     files.write_bytes(run.folder / "report.md", summary(snapshot, model, plan, written, validation).encode())
     return result
@@ -124,5 +132,11 @@ def _unfinished(workspace: Workspace, config: Config, selection: Selection | Non
     except NotFoundError:
         return None
     state = run.state
-    same = state["configHash"] == config.hash() and state.get("selection") == str(selection or Selection())
+    same = state["configHash"] == config.hash() and state.get("selection") == _plain(selection)
     return run if same and "validate" not in state["steps"] else None
+
+
+def _plain(selection: Selection | None) -> dict[str, Any]:
+    """Return a selection as `run.json` has it."""
+    fields = asdict(selection or Selection())
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}

@@ -1,4 +1,4 @@
-"""The voices that a graph can have beside its embeddings: trained here, and read again from their files.
+"""The voices that a graph can have: trained here, and those beside the embeddings read again from their files.
 
 Reads a snapshot and its split; promises voices that learned from the train part alone, stopped or chosen by the
 select part, and for each that is left out the reason in words.
@@ -6,8 +6,9 @@ select part, and for each that is left out the reason in words.
 
 from __future__ import annotations
 
+import copy
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,12 @@ import numpy as np
 
 from kgsync.config import VoicesConfig
 from kgsync.errors import ConfigError
-from kgsync.lm.config import HeadConfig
+from kgsync.kge.checkpoint import Epoch
+from kgsync.kge.config import TrainConfig
+from kgsync.kge.ensemble import train_members
+from kgsync.kge.lessons import Lessons
+from kgsync.kge.train import Trained
+from kgsync.lm.config import HeadConfig, TuneConfig
 from kgsync.lm.texts import of_snapshot
 from kgsync.progress import Progress, silent
 from kgsync.rules import artefact as rule_files
@@ -29,57 +35,116 @@ from kgsync.split import Split
 from kgsync.voice import Voice
 
 FEWEST_TEXTS = 200
+TEXT = 0.3  # of a budget for all voices
 NEEDED = "sentence_transformers", "sklearn"  # modules of the extra `lm`
+
+
+Learner = Callable[[Lessons], Voice]
 
 
 @dataclass(frozen=True)
 class Voices:
-    """What was trained beside the embeddings."""
+    """What was trained."""
 
-    voices: tuple[Voice, ...]
+    voices: tuple[Voice, ...]  # the embeddings first, where there are any
+    embeddings: Trained | None
     left_out: dict[str, str]  # voice -> why
+    history: dict[str, Sequence[Epoch]]  # of the voices that learn in epochs
+    learners: dict[str, Learner]  # how a voice learns again, with lessons
 
 
 def train_voices(
     snapshot: Snapshot,
     parts: Split,
-    config: VoicesConfig,
+    voices: VoicesConfig,
+    config: TrainConfig,
     *,
+    checkpoint: Path | None = None,
     cache: Path | None = None,
-    seed: int = 0,
     progress: Progress = silent,
 ) -> Voices:
-    """Return the voices that `config` asks for and the graph allows; `cache` keeps encoded texts."""
+    """Return the voices that are asked for and that the graph allows.
+
+    `config` describes the embeddings, and its seed is everyone's. An interrupted training of them goes on from
+    `checkpoint`; `cache` keeps encoded texts.
+
+    Raises:
+        ConfigError: no voice is asked for, or none is possible.
+        DataError: there is nothing to learn from.
+    """
     size = snapshot.entities.num_rows, len(snapshot.relations)
-    found: list[Voice] = []
-    if config.rules:
+    also_true = np.concatenate([parts.fuse, parts.calibrate])  # test reaches neither training nor selection
+    found, history, learners, left_out = list[Voice](), dict[str, Sequence[Epoch]](), dict[str, Learner](), {}
+    trained = None
+    if voices.embeddings:
+
+        def embed(lessons: Lessons | None, checkpoint: Path | None = None) -> Trained:
+            return train_members(
+                parts.train,
+                parts.select,
+                *size,
+                config,
+                also_true=also_true,
+                lessons=lessons,
+                checkpoint=checkpoint,
+                progress=progress,
+            )
+
+        trained = embed(None, checkpoint)
+        name = trained.model.name
+        found.append(trained.model)
+        history[name], learners[name] = trained.history, lambda lessons: embed(lessons).model
+    if voices.rules:
         facts = Facts(parts.train, *size)
         rules = mine(facts, progress=progress)
-        found.append(RuleVoice(facts, rules, choose(facts, rules, parts.select, seed=seed)))
-    left_out = {}
-    if config.text:
-        text = _text(snapshot, parts, cache, seed, progress)
-        if isinstance(text, str):
-            left_out["text"] = text
+        found.append(RuleVoice(facts, rules, choose(facts, rules, parts.select, seed=config.seed)))
+    if voices.text:
+        read = _reader(snapshot, parts, also_true, voices, config.seed, cache, progress)
+        if isinstance(read, str):
+            left_out["text"] = read
         else:
+            text, epochs = read(None)
             found.append(text)
-    return Voices(tuple(found), left_out)
+            history[text.name], learners[text.name] = epochs, lambda lessons: read(lessons)[0]
+    if not found:
+        why = "; ".join(f"the voice {voice} is left out: {reason}" for voice, reason in left_out.items())
+        raise ConfigError(why or "all voices are switched off", fix="set voices.embeddings or voices.rules to true")
+    return Voices(tuple(found), trained, left_out, history, learners)
 
 
-def _text(snapshot: Snapshot, parts: Split, cache: Path | None, seed: int, progress: Progress) -> Voice | str:
-    """Return the text voice, or why there is none."""
+def _reader(
+    snapshot: Snapshot,
+    parts: Split,
+    also_true: np.ndarray[Any, Any],
+    voices: VoicesConfig,
+    seed: int,
+    cache: Path | None,
+    progress: Progress,
+) -> Callable[[Lessons | None], tuple[Voice, Sequence[Epoch]]] | str:
+    """Return what trains the text voice, or why there can be none."""
     texts = of_snapshot(snapshot)
     telling = sum(1 for text in texts if text.name or text.description)
     if telling < FEWEST_TEXTS:
         return f"{telling:,} entities have a name or a text, too few to learn from ({FEWEST_TEXTS} are needed)"
     if any(importlib.util.find_spec(module) is None for module in NEEDED):
         return "it needs `pip install kgsync[lm]`"
-    from kgsync.lm import encoder, fit
+    from kgsync.lm import encoder, fit, tune
 
-    encoded = encoder.load().encode([text.sentence() for text in texts], cache, progress)
-    also_true = np.concatenate([parts.fuse, parts.calibrate])
-    graph = fit.Graph(texts, parts.train, parts.select, len(snapshot.relations), also_true=also_true, seed=seed)
-    return fit.fit(graph, encoded, HeadConfig(seed=seed), progress=progress).voice
+    reader = encoder.load()
+    encoded = reader.encode([text.sentence() for text in texts], cache, progress)
+
+    def read(lessons: Lessons | None) -> tuple[Voice, Sequence[Epoch]]:
+        size = len(snapshot.relations)
+        graph = fit.Graph(texts, parts.train, parts.select, size, also_true=also_true, lessons=lessons, seed=seed)
+        fitted = fit.fit(graph, encoded, HeadConfig(seed=seed, time_budget=TEXT * voices.budget), progress=progress)
+        if not voices.tune_encoder:
+            return fitted.voice, fitted.history
+        slow = TuneConfig(seed=seed, time_budget=TEXT * voices.budget)
+        tuned = tune.tune(graph, copy.deepcopy(reader), fitted.voice, slow, progress=progress)
+        better = tuned.after is None or tuned.before is None or tuned.after > tuned.before
+        return (tuned.voice if better else fitted.voice), [*fitted.history, *tuned.history]
+
+    return read
 
 
 def save(voices: Sequence[Voice], folder: Path) -> None:

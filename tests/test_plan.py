@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kgsync.errors import DataError
 from kgsync.identity import Entity, decode_key, encode_key, prediction_id
-from kgsync.plan import Plan, PlannedEdge, Scope, sort_edges
+from kgsync.plan import Plan, PlannedEdge, Scope, _edge, sort_edges
 
 keys = st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1))
 entities = st.builds(Entity, st.text(min_size=1), st.text(min_size=1), keys)
@@ -67,12 +67,14 @@ def test_a_plan_is_the_same_whatever_the_order_of_its_edges(planned: list[Planne
 
 def test_a_saved_plan_is_loaded_as_it_was_and_a_changed_one_is_refused(tmp_path: Path) -> None:
     head, tail = Entity("L", "k", 1), Entity("L", "k", "1")
-    edge = PlannedEdge(head, "R", tail, 0.75, 0.5, 1, 3.25, "one", "eins")
+    edge = PlannedEdge(head, "R", tail, 0.75, 0.5, 1, 3.25, "one", "eins", evidence=("rank 1", "ä"), details="{}")
     plan = plan_of([edge])
     plan.save(tmp_path / "plan")
     loaded = Plan.load(tmp_path / "plan")
     assert loaded == plan
     assert loaded.id == plan.id
+    for other in ({"details": "[]"}, {"evidence": ()}):
+        assert dataclasses.replace(plan, edges=(dataclasses.replace(edge, **other),)).id != plan.id  # type: ignore[arg-type]
     dataclasses.replace(plan, edges=(dataclasses.replace(edge, score=0.99),)).save(tmp_path / "other")
     (tmp_path / "plan" / "plan.parquet").write_bytes((tmp_path / "other" / "plan.parquet").read_bytes())
     with pytest.raises(DataError, match="damaged"):
@@ -87,3 +89,22 @@ def test_a_plan_becomes_a_table_a_frame_and_a_graph() -> None:
     graph = plan.to_networkx()
     [(one, other, data)] = graph.edges(data=True)
     assert (one, other, data["relation"]) == (head, tail, "R")
+
+
+def test_a_plan_from_before_evidence_was_kept_is_loaded_as_it_was() -> None:
+    head, tail = Entity("L", "k", 1), Entity("L", "k", "1")
+    plan = plan_of([PlannedEdge(head, "R", tail, 0.75, 0.5, 1, 3.25, "one", "eins")])
+    table = plan.to_arrow().drop_columns(["evidence", "details"])
+    rows = table.to_pylist()
+    assert [_edge(row) for row in rows] == list(plan.edges)
+    content = [[edge.id, edge.properties()] for edge in plan.edges]
+    assert "evidence" not in content[0][1]
+    assert "kgsyncDetails" not in content[0][1]
+
+
+def test_the_graph_of_a_plan_has_values_that_every_format_knows() -> None:
+    head, tail = Entity("L", "k", 1), Entity("L", "k", "1")
+    planned = PlannedEdge(head, "R", tail, 0.75, 0.5, 1, 3.25, evidence=("rank 1", "rule"), details="{}")
+    [(_, _, data)] = plan_of([planned]).to_networkx().edges(data=True)
+    assert data["evidence"] == "rank 1; rule"
+    assert all(isinstance(value, str | int | float) for value in data.values())

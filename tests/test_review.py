@@ -61,8 +61,10 @@ def made(driver: neo4j.Driver) -> list[dict[str, Any]]:
 
 
 def whole(driver: neo4j.Driver) -> set[str]:
-    """Return everything in the graph, to compare."""
-    nodes = query(driver, "MATCH (n) RETURN labels(n) AS labels, properties(n) AS properties")
+    """Return everything in the graph but the notes of what reviewers did, to compare."""
+    nodes = query(
+        driver, "MATCH (n) WHERE NOT n:__KgsyncReview RETURN labels(n) AS labels, properties(n) AS properties"
+    )
     edges = query(driver, "MATCH (h)-[e]->(t) RETURN h.key AS h, type(e) AS e, t.key AS t, properties(e) AS properties")
     return {repr(sorted(row.items())) for row in nodes + edges}
 
@@ -110,6 +112,23 @@ def test_rejecting_keeps_the_edge_and_undo_gives_it_back(graph_db: neo4j.Driver,
     assert (edge(graph_db, id_)["status"], made(graph_db)) == ("rejected", [])
     assert undo(connection, [id_], by="ana").done == 1
     assert whole(graph_db) == before
+
+
+@pytest.mark.newest
+def test_every_decision_leaves_a_note_that_undo_adds_to(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_clean_world(graph_db)
+    id_ = edge_id("country30", "CAPITAL", "city30")
+    reject(connection, [id_], by="ana", reason="moved in 1990")
+    accept(connection, [id_], by="bob")  # refused: not a decision
+    undo(connection, [id_], by="ana")
+    assert query(
+        graph_db,
+        "MATCH (n:__KgsyncReview) RETURN n.predictionId AS id, n.action AS action, n.by AS by, n.reason AS reason, "
+        "n.at IS NOT NULL AS dated ORDER BY n.at",
+    ) == [
+        {"id": id_, "action": "reject", "by": "ana", "reason": "moved in 1990", "dated": True},
+        {"id": id_, "action": "undo", "by": "ana", "reason": None, "dated": True},
+    ]
 
 
 @pytest.mark.newest

@@ -63,7 +63,7 @@ def test_the_wheel_holds_all_that_kgsync_needs_and_nothing_else(wheel: Path) -> 
     sample = {f"kgsync/sample/world/{name}.tsv" for name in ("entities", "relations", "triples")}
     about = f"kgsync-{kgsync.__version__}.dist-info"
     assert statements
-    assert (statements | modules | sample | {"kgsync/py.typed"}) <= names
+    assert (statements | modules | sample | {"kgsync/py.typed", "kgsync/graph/kgsync-plugin.jar"}) <= names
     assert {f"{about}/licenses/LICENSE", f"{about}/licenses/NOTICE"} <= names
     assert {name.split("/")[0] for name in names} == {"kgsync", about}
     assert not [name for name in names if "/test" in name or "__pycache__" in name or name.endswith(".pyc")]

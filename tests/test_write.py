@@ -37,7 +37,7 @@ from kgsync.graph.lock import locked
 from kgsync.graph.review import accept, reject
 from kgsync.graph.server import LocalServer
 from kgsync.identity import Entity
-from kgsync.plan import Plan
+from kgsync.plan import DETAILS, Plan
 
 T = TypeVar("T")
 
@@ -529,7 +529,7 @@ def test_installing_twice_or_at_once_does_no_harm(connection: Connection, graph_
     assert schema.is_installed(connection)
     assert schema.install(connection) == ()
     rows = query(graph_db, "SHOW INDEXES YIELD name, state WHERE name STARTS WITH 'kgsync_' RETURN state")
-    assert [row["state"] for row in rows] == ["ONLINE"] * 6
+    assert [row["state"] for row in rows] == ["ONLINE"] * 7
 
 
 def test_every_property_of_a_plan_is_read_and_written() -> None:
@@ -537,9 +537,11 @@ def test_every_property_of_a_plan_is_read_and_written() -> None:
     from kgsync.graph import diff, statements
 
     create = statements.load("write/create").text
-    columns = re.findall(r"row\[(\d)\] AS (\w+)", create)
+    columns = re.findall(r"row\[(\d+)\] AS (\w+)", create)
     assert columns == [(str(n), name) for n, name in enumerate(("id", "head", "tail", *properties))]
-    for name in properties:
+    assert list(properties)[-1] == DETAILS
+    assert "v.content = content" in create  # the one column that is kept beside the edge
+    for name in set(properties) - {DETAILS}:
         assert name in diff.SEEN
         assert f"e.{name} = {name}" in create
         assert name in ledger.OWNED

@@ -25,12 +25,14 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "doctor": ("connect", "Check the connection and the graph, with a fix for each finding."),
         "init": ("connect", "Look at the graph and propose kgsync.toml."),
         "load": ("connect", "Load triples from files into the graph."),
+        "plugin": ("plugin", "Put kgsync's procedures into a Neo4j server."),
     },
     "Sync": {
         "sync": ("sync", "Pull, train, predict, write and validate in one go."),
         "pull": ("sync", "Copy the subgraph into a snapshot."),
         "train": ("sync", "Train a model on a snapshot."),
         "predict": ("sync", "Predict missing edges, into a plan."),
+        "complete": ("complete", "Show what each voice answers to one question, side by side."),
         "write": ("write", "Write a plan into the graph (dry run without --yes)."),
         "rollback": ("write", "Undo what a run wrote."),
         "runs": ("write", "List the runs that the graph knows."),
@@ -46,8 +48,12 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Judge": {
         "schema": ("schema", "Show what the relations of the graph mean, and keep it in a file of your own."),
-        "validate": ("judge", "Check the predicted edges with Cypher."),
-        "review": ("judge", "List, accept and reject predicted edges."),
+        "validate": ("validate", "Check the predicted edges with Cypher."),
+        "explain": ("explain", "Say why an edge is predicted."),
+        "review": ("review", "Review predicted edges: one by one, on a page, or by list."),
+        "report": ("report", "Write the report of a run: one HTML file, to be read anywhere."),
+        "view": ("view", "Draw what is around an entity, known and predicted."),
+        "browser": ("browser", "Serve the guide, favourites and style for Neo4j Browser."),
     },
 }
 SPEAKING_TIME = 3.0  # seconds

@@ -172,3 +172,16 @@ def seconds_of(_: click.Context, __: click.Parameter, value: str | None) -> floa
     if not 0 < seconds < 1e9:
         raise click.BadParameter(f"{value!r} is no time: write 90s, 20m or 1h")
     return seconds
+
+
+def share_of(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """Return the share that a number between 0 and 1, or of percent, means."""
+    if value is None:
+        return None
+    try:
+        share = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise click.BadParameter(f"{value!r} is no share: write 10% or 0.1")
+    return share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,15 +15,24 @@ from kgsync.cli.options import (
     json_option,
     open_connection,
     print_json,
+    seconds_of,
     table,
     terminal_progress,
     workspace_option,
     yes_option,
 )
-from kgsync.config import Config
+from kgsync.config import Config, VoicesConfig
 from kgsync.errors import FindingsError
 
 F = TypeVar("F", bound=Callable[..., Any])
+NONE = {"embeddings": False, "rules": False, "text": False, "tune_encoder": False}
+MODES: dict[str, dict[str, Any]] = {
+    "kge": {**NONE, "embeddings": True},
+    "rules": {**NONE, "rules": True},
+    "text": {**NONE, "text": True},
+    "lm": {**NONE, "text": True, "tune_encoder": True},
+    "cotrain": {"embeddings": True, "rules": True, "text": True},
+}
 
 
 def selection_options(command: F) -> F:
@@ -90,10 +100,28 @@ def pull(config: Config, workspace: Path, as_json: bool, **options: Any) -> None
 @workspace_option
 @click.option("--snapshot", "snapshot_id", metavar="ID", help="Snapshot to learn from [default: the newest].")
 @json_option
-def train(config: Config, workspace: Path, snapshot_id: str | None, as_json: bool) -> None:
+@click.option("--mode", type=click.Choice(list(MODES)), help="Which voices learn [default: as [voices] says].")
+@click.option("--rounds", type=click.IntRange(0), help="Of co-training, at most [default: voices.rounds].")
+@click.option("--budget", callback=seconds_of, metavar="TIME", help="For all voices together [default: voices.budget].")
+def train(
+    config: Config,
+    workspace: Path,
+    snapshot_id: str | None,
+    as_json: bool,
+    mode: str | None,
+    rounds: int | None,
+    budget: float | None,
+) -> None:
     """Train a model on a snapshot.
 
     Needs no database. A model of the same snapshot and configuration is not trained again.
+
+    \b
+    kge      embeddings alone
+    rules    rules alone
+    text     names and descriptions alone, read by a frozen encoder
+    lm       the same, and the encoder learns as well: slow
+    cotrain  all of them, and they teach each other; a voice stays as it was unless it gains
     """
     from kgsync import learn, report
     from kgsync.runs import Workspace
@@ -105,8 +133,9 @@ def train(config: Config, workspace: Path, snapshot_id: str | None, as_json: boo
         snapshot,
         config=config.train,
         split=config.split,
-        voices=config.voices,
+        voices=_voices(config.voices, mode, rounds, budget),
         folder=place.models,
+        told=lambda lesson: click.echo(report.lesson(lesson), err=True),
         progress=terminal_progress(),
     )
     if as_json:
@@ -114,6 +143,16 @@ def train(config: Config, workspace: Path, snapshot_id: str | None, as_json: boo
         return
     click.echo("\n".join(report.learned(model)))
     click.echo(table(report.METRIC_HEADER, report.metric_rows(model)))
+
+
+def _voices(voices: VoicesConfig, mode: str | None, rounds: int | None, budget: float | None) -> VoicesConfig:
+    """Return the voices that the options ask for."""
+    if mode is not None:
+        voices = replace(voices, **MODES[mode])
+        voices = replace(voices, rounds=max(voices.rounds, 1) if mode == "cotrain" else 0)
+    if rounds is not None:
+        voices = replace(voices, rounds=rounds)
+    return voices if budget is None else replace(voices, budget=budget)
 
 
 @click.command()

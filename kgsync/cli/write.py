@@ -13,6 +13,7 @@ from kgsync.cli.options import (
     json_option,
     open_connection,
     print_json,
+    share_of,
     table,
     terminal_progress,
     workspace_option,
@@ -36,26 +37,45 @@ _SAMPLE = 10  # edges that are shown of a plan
 @connection_options
 @config_option
 @workspace_option
+@click.option(
+    "--max-false", callback=share_of, metavar="SHARE", help="Only edges of which at most this share is false, say 10%."
+)
 @yes_option
 @json_option
-def write(config: Config, workspace: Path, run_id: str | None, yes: bool, as_json: bool, **options: Any) -> None:
+def write(
+    config: Config,
+    workspace: Path,
+    run_id: str | None,
+    max_false: float | None,
+    yes: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Write a plan into the graph: that of the run, or of the newest one.
+
+    --max-false holds on average, if missing edges resemble hidden ones; true edges that nobody entered count as false.
 
     Shows the plan and what would change; --yes does it. Interrupted or killed, the same command goes on;
     repeated, it changes nothing. Exits 3 if edges could not be matched or are in conflict.
     """
     from kgsync.graph.write import write as write_plan
     from kgsync.plan import Plan
+    from kgsync.report.kept import keep_write
     from kgsync.runs import Workspace
 
     run = Workspace(workspace).run(run_id)
     plan = Plan.load(run.plan_folder)
+    if max_false is not None:
+        everything, plan = len(plan), plan.promising(max_false)
+        click.echo(f"{len(plan):,} of {everything:,} proposals keep the promise of {max_false:.0%} false.", err=True)
     if not as_json:
         _show_plan(run, plan)
     with open_connection(config, **options) as connection:
         report = write_plan(connection, plan, run_id=run.id, folder=run.folder, started_at=run.started_at,
                             config=config.write, config_hash=config.hash(), commit=yes,
                             progress=terminal_progress())  # fmt: skip
+    if report.committed:
+        keep_write(run, report)
     print_json(report) if as_json else _show_written(report)
     if report.needs_attention:
         where = run.folder / "rejected.jsonl" if yes else "the list above"

@@ -73,7 +73,7 @@ def of_model(model: Model) -> Embeddings:
     snapshot = model.snapshot
     return Embeddings(
         graph=model.id,
-        kge=model.kge,
+        kge=model.embeddings(),
         ids=_ids(snapshot.identities),
         relations=snapshot.relations,
         identities=tuple(snapshot.identities),

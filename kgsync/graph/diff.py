@@ -17,12 +17,15 @@ from kgsync.graph import statements
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.review import LIVE, REVIEWED
 from kgsync.identity import Entity
-from kgsync.plan import Plan, PlannedEdge
+from kgsync.plan import DETAILS, Plan, PlannedEdge
 from kgsync.progress import Progress, silent
 
 T = TypeVar("T")
 
-SEEN = ("status", "runId", "modelId", "relation", "score", "scoreLow", "rank", "kgeScore", "ruleScore", "textScore")
+SEEN = (
+    "status", "runId", "modelId", "relation", "score", "scoreLow", "rank", "kgeScore", "ruleScore", "textScore",
+    "evidence",
+)  # fmt: skip
 """What is read of every edge, and compared again, under a lock, when it is changed."""
 
 MISSING = "endpoint_missing"
@@ -226,10 +229,11 @@ class Differ:
 
     def _changed(self, edge: PlannedEdge, seen: Mapping[str, Any]) -> dict[str, Any]:
         values = edge.columns() | {"modelId": self._model_id}
+        details = values.pop(DETAILS)  # they follow from the model and the edge
         changed = {key: value for key, value in values.items() if seen[key] != value}
         if seen["status"] not in LIVE:  # expired; a quarantined edge stays so until it is validated again
             changed |= {"status": "proposed", "reasons": None}
-        return changed
+        return changed | ({DETAILS: details} if changed and details else {})
 
     def _obstacles(self, edges: Sequence[PlannedEdge]) -> dict[str, str]:
         """Return why edges cannot be written, by id: an end is missing, or the relationship is there."""

@@ -168,7 +168,7 @@ class _Task:
     @cached_property
     def vectors(self) -> Vectors:
         """The vectors of the model."""
-        kge = self.model.kge
+        kge = self.model.embeddings()
         return vectors(kge.name, kge.entities.detach().numpy(), kge.relations.detach().numpy())
 
     @cached_property
@@ -327,7 +327,7 @@ def _report(task: _Task, found: _Found, *, committed: bool) -> EmbedReport:
     return EmbedReport(
         model=task.model.id,
         committed=committed,
-        scoring=task.model.kge.name,
+        scoring=task.model.embeddings().name,
         dimension=task.vectors.dimension,
         entities=entities,
         written=found.to_write,

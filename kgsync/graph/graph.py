@@ -24,6 +24,7 @@ from kgsync.snapshot import Snapshot
 from kgsync.validate import ValidationReport, validate
 
 if TYPE_CHECKING:
+    from kgsync.explain.answer import Explanation
     from kgsync.model import Model
     from kgsync.plan import Plan
 
@@ -143,6 +144,15 @@ class Graph:
             labels=self.config.graph.labels or None,
             schema=schema_file.configured(self.config.validate),
         )
+
+    def explain(self, id_: str) -> Explanation:
+        """Return why a predicted edge is in the graph; the first characters of its id suffice. Read-only.
+
+        With its model in the workspace the answer is fuller. See `kgsync.explain.by_graph.explain_id`.
+        """
+        from kgsync.explain.by_graph import explain_id
+
+        return explain_id(self.connection, id_, workspace=self.workspace, labels=self.config.graph.labels)
 
     def proposals(self, which: Filter | None = None, *, limit: int | None = None) -> list[Proposal]:
         """Return the predicted edges that are to be reviewed, or those that fit a filter; best score first."""

@@ -1,13 +1,14 @@
 """Review: finds predicted edges, and writes what a person decides about them.
 
 Accepting, rejecting and undoing compare and set: what another reviewer has decided meanwhile is told, never
-overwritten. The statements are those that a reviewer runs in Neo4j Browser, `cypher/review/`.
+overwritten. The statements are those that a reviewer runs in Neo4j Browser, `cypher/review/`. Every decision leaves a
+note in the graph, `(:__KgsyncReview)`, in the same transaction: who decided what, when and why, also what was undone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
@@ -107,18 +108,25 @@ def proposals(
     """Return the predicted edges that fit, best score first; `labels` say how entities are called."""
     rows = connection.read(
         statements.load("review/list").text,
-        relation=which.relation,
-        statuses=list(which.statuses),
-        minScore=which.min_score,
-        maxScore=which.max_score,
-        head=which.head.parameter() if which.head else None,
-        tail=which.tail.parameter() if which.tail else None,
-        runId=which.run_id,
-        reviewer=which.reviewer,
+        **filter_parameters(which),
         limit=_EVERY if limit is None else limit,
         names=ends.parameter(labels or {}),
     )
-    return [_proposal(row) for row in rows]
+    return [proposal(row) for row in rows]
+
+
+def filter_parameters(which: Filter) -> dict[str, Any]:
+    """Return a filter as the statements take it."""
+    return {
+        "relation": which.relation,
+        "statuses": list(which.statuses),
+        "minScore": which.min_score,
+        "maxScore": which.max_score,
+        "head": which.head.parameter() if which.head else None,
+        "tail": which.tail.parameter() if which.tail else None,
+        "runId": which.run_id,
+        "reviewer": which.reviewer,
+    }
 
 
 def find(connection: Connection, prefixes: Sequence[str]) -> list[str]:
@@ -209,9 +217,14 @@ def decide(
     by: str,
     reason: str | None = None,
     include_quarantined: bool = False,
+    audit: Collection[str] = (),
     progress: Progress = silent,
 ) -> ReviewReport:
-    """Do `accept`, `reject` or `undo`, by the name of the action."""
+    """Do `accept`, `reject` or `undo`, by the name of the action.
+
+    The ids in `audit` came up by chance, not for their score: their decisions are marked, and may re-estimate the
+    base rate.
+    """
     statuses: tuple[str, ...] = LIVE
     if isinstance(which, Filter):
         chosen = selected(action, which, by=by, include_quarantined=include_quarantined)
@@ -222,7 +235,7 @@ def decide(
     refused: list[Refusal] = []
     for start in range(0, len(ids), _BATCH):
         batch = ids[start : start + _BATCH]
-        parameters = {"ids": batch, "by": by, "reason": reason, "statuses": list(statuses)}
+        parameters = {"ids": batch, "by": by, "reason": reason, "statuses": list(statuses), "audit": list(audit)}
         answers = connection.write_with(partial(_answers, action=action, parameters=parameters))
         for id_ in batch:
             outcome, message = answers.get(id_, ("refused", "is not in the graph"))
@@ -252,10 +265,27 @@ def _answers(
                 fix="upgrade it to Neo4j 5.26.4 or newer",
             )
         answers[row["id"]] = (row["outcome"], row["message"])
+    decided = [id_ for id_, (outcome, _) in answers.items() if outcome in ("done", "already true")]
+    note(tx, action, decided, by=parameters["by"], reason=parameters["reason"], audit=parameters["audit"])
     return answers
 
 
-def _proposal(row: Mapping[str, Any]) -> Proposal:
+def note(
+    tx: neo4j.ManagedTransaction,
+    action: Action | Literal["skip"],
+    ids: Sequence[str],
+    *,
+    by: str,
+    reason: str | None,
+    audit: Sequence[str] = (),
+) -> None:
+    """Keep in the graph who did what to these edges, and mark which of them are of the audit."""
+    parameters = {"ids": ids, "action": action, "by": by, "reason": reason, "audit": audit}
+    run(tx, statements.load("review/desk/note").text, parameters).consume()
+
+
+def proposal(row: Mapping[str, Any]) -> Proposal:
+    """Return the edge that a statement returned with the columns of `review/list`."""
     return Proposal(
         id=row["id"],
         head=ends.end(row["head"]),

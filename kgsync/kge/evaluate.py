@@ -99,7 +99,11 @@ def evaluate(
     """
     if len(triples) == 0:
         raise DataError("there are no triples to evaluate", fix="hide a larger share, or pull a larger subgraph")
-    ranks = rank(model, triples, known, progress=progress)
+    return measure(rank(model, triples, known, progress=progress), triples, train=train)
+
+
+def measure(ranks: Ranks, triples: np.ndarray[Any, Any], *, train: np.ndarray[Any, Any] | None = None) -> Metrics:
+    """Return the metrics of ranks that `rank` found for `triples` [n, 3]."""
     relations = triples[:, 1]
     return replace(
         _both_sides(ranks),

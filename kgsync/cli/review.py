@@ -1,4 +1,4 @@
-"""The commands that judge predicted edges: `validate` and `review`."""
+"""The command `review`: one by one, on a page, or by list."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from kgsync import files
 from kgsync.cli.options import (
     F,
     config_option,
-    config_path,
     connection_options,
     json_option,
     open_connection,
@@ -22,6 +20,7 @@ from kgsync.cli.options import (
     safe,
     table,
     terminal_progress,
+    workspace_option,
     yes_option,
 )
 from kgsync.config import Config
@@ -29,103 +28,11 @@ from kgsync.errors import ConfigError, FindingsError
 
 if TYPE_CHECKING:
     from kgsync.graph.review import Action, EndFilter, Filter, Proposal, ReviewReport
-    from kgsync.validate import Severity, ValidationReport
+    from kgsync.review.desk import Desk
 
-_SHOWN = 10  # findings, refusals
+_SHOWN = 10  # edges, refusals
 _DONE = {"accept": "Accepted", "reject": "Rejected", "undo": "Undone:"}
 _ID = 12  # characters of an id in a table: enough to be unique
-
-
-@click.command()
-@connection_options
-@config_option
-@json_option
-@click.option("--run", "run_id", metavar="RUN", help="Only the edges that this run changed last.")
-@click.option("--checks", type=click.Path(path_type=Path), help="Folder with your own checks [validate.folder].")
-@click.option("--schema", "schema_path", type=click.Path(path_type=Path),
-              help="Your schema [default: schema.yml beside the configuration, if there is one].")  # fmt: skip
-@click.option("--read-only", is_flag=True, help="Only report; change no status.")
-@click.option("--fix", is_flag=True, help="Let useless unreviewed edges expire; delete kgsync's own orphaned notes.")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML for a CI server.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(["error", "warning"]),
-    default="error",
-    show_default=True,
-    help="Severity from which findings make the command fail (exit code 3).",
-)
-def validate(
-    config: Config,
-    as_json: bool,
-    run_id: str | None,
-    checks: Path | None,
-    schema_path: Path | None,
-    read_only: bool,
-    fix: bool,
-    junit: Path | None,
-    fail_on: Severity,
-    **options: Any,
-) -> None:
-    """Check the predicted edges with Cypher.
-
-    Edges that fail a check of severity error or warning are quarantined with their reasons; edges that
-    fail none any more are proposed again. Your own .cypher files run the same way. What holds for a relation
-    is learned from the graph, unless your schema (`kgsync schema`) says it.
-    """
-    from kgsync import schema_file
-    from kgsync.validate import validate as run_checks
-
-    if fix and read_only:
-        raise click.UsageError("--fix changes the graph, and --read-only does not: give one of them.")
-    own = schema_file.load(schema_path) if schema_path else schema_file.find(config_path().parent)
-    folder = checks or (Path(config.validate.folder) if config.validate.folder else None)
-    with open_connection(config, **options) as connection:
-        report = run_checks(
-            connection,
-            run_id=run_id,
-            folder=folder,
-            quarantine=not read_only,
-            fix=fix,
-            labels=config.graph.labels,
-            schema=own,
-            progress=terminal_progress(),
-        )
-    if junit:
-        from kgsync.junit import junit as as_junit
-
-        files.write_bytes(junit, as_junit(report, fail_on).encode())
-    if as_json:
-        print_json(asdict(report) | {"failed": report.fails(fail_on)})
-    else:
-        _print_validation(report)
-    if report.fails(fail_on):
-        names = ", ".join(check.name for check in report.failing(fail_on))
-        raise FindingsError(f"checks failed: {names}", fix="look with `kgsync review list --status quarantined`")
-
-
-def _print_validation(report: ValidationReport) -> None:
-    click.echo(table(("check", "severity", "findings"), [(c.name, c.severity, c.count) for c in report.checks]))
-    failing = report.failing()
-    if failing:
-        rows = [
-            (check.name, (row.id or "")[:_ID], row.focus, row.path or "", row.tail, row.message or "")
-            for check in failing
-            for row in check.rows[: -(-_SHOWN // len(failing))]
-        ]
-        click.echo("\n" + table(("check", "id", "head", "relation", "tail", "message"), rows, widest=60))
-        click.echo(f"\nThe findings of {failing[0].name} in Neo4j Browser (--json has this for each check):\n")
-        click.echo("\n".join(safe(line) for line in failing[0].browser.splitlines()))
-    fixed = f", expired {report.expired:,}, notes deleted {report.forgotten:,}"
-    extra = fixed if report.expired or report.forgotten else ""
-    click.echo(f"\nQuarantined {report.quarantined:,}, released {report.released:,}{extra}.")
-
-
-@click.group()
-def review() -> None:
-    """List, accept and reject predicted edges.
-
-    An accepted edge becomes a relationship of its own type; a rejected one is never proposed again.
-    """
 
 
 def _filter_options(command: F) -> F:
@@ -141,13 +48,16 @@ def _filter_options(command: F) -> F:
     return command
 
 
+_by = click.option("--by", metavar="NAME", help="Reviewer [default: the user of this computer].")
+
+
 def _decision_options(command: F) -> F:
     for option in (
         connection_options,
         config_option,
         json_option,
         yes_option,
-        click.option("--by", metavar="NAME", help="Reviewer [default: the user of this computer]."),
+        _by,
         _filter_options,
         click.argument("ids", nargs=-1),
     ):
@@ -157,6 +67,62 @@ def _decision_options(command: F) -> F:
 
 _reason = click.option("--reason", metavar="TEXT", help="Why; kept on the edge.")
 _quarantined = click.option("--include-quarantined", is_flag=True, help="Let a filter take quarantined edges too.")
+
+
+@click.group(invoke_without_command=True)
+@connection_options
+@config_option
+@click.option("--web", is_flag=True, help="Review on a page in your web browser, served on this computer alone.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Of the page [default: any].")
+@workspace_option
+@_by
+@_filter_options
+@click.pass_context
+def review(
+    context: click.Context, /, config: Config, web: bool, port: int, workspace: Path, by: str | None, **options: Any
+) -> None:
+    """Review predicted edges: one by one, on a page, or by list.
+
+    Without a command it asks about one edge after the other, the one first where a look helps most: y accepts, n
+    rejects, s skips, u takes back, e explains, q quits. --web does the same on a page, with the edge's neighbourhood
+    drawn. An accepted edge becomes a relationship of its own type; a rejected one is never proposed again.
+    """
+    if context.invoked_subcommand:
+        _nothing_before(context)
+        return
+    from kgsync.cli.review_steps import one_by_one
+    from kgsync.graph import review as reviews
+    from kgsync.review.desk import Desk
+    from kgsync.runs import Workspace
+
+    which = _filter(config, options)
+    if web and which != reviews.Filter():
+        raise click.UsageError("The page has filters of its own: give none with --web.")
+    by = by or _user()
+    with open_connection(config, **options) as connection:
+        desk = Desk(connection, by, config.graph.labels, Workspace(workspace))
+        if web:
+            _serve(desk, port)
+        else:
+            one_by_one(desk, replace(which, statuses=("proposed",)))
+
+
+def _nothing_before(context: click.Context) -> None:
+    """Refuse options that stand before the name of a command: they would not reach it."""
+    for name in context.params:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            option = next(each.opts[0] for each in context.command.params if each.name == name)
+            raise click.UsageError(f"Options stand behind the command: review {context.invoked_subcommand} {option}")
+
+
+def _serve(desk: Desk, port: int) -> None:
+    from kgsync.review.serve import serve
+
+    def ready(address: str) -> None:
+        click.echo(f"The review page, for {safe(desk.by)}, on this computer alone:\n\n  {address}\n\nCtrl-C stops it.")
+
+    serve(desk, port=port, ready=ready)
+    click.echo("Stopped.")
 
 
 @review.command("list")

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kgsync.benchmark import Benchmark
+from kgsync.cotrain import Lesson
 from kgsync.graph.write import WriteReport
 from kgsync.model import Model
 from kgsync.plan import Plan, PlannedEdge
+from kgsync.reliability import Kept
 from kgsync.snapshot import Snapshot
 from kgsync.validate import ValidationReport
 
 METRIC_HEADER = ("relation", "test edges", "MRR", "Hits@1", "Hits@3", "Hits@10")
 BENCHMARK_HEADER = ("part", "triples", "MRR", "Hits@1", "Hits@3", "Hits@10")
 _SLICES = {"cardinality": "relations", "entities": "entities", "reverse": "reverse edge"}
+PROMISED = 0.1  # the promise that is reported
 EDGE_HEADER = ("score", "at least", "from", "relation", "to")
 
 
@@ -79,11 +82,34 @@ def pulled(snapshot: Snapshot) -> list[str]:
     return lines
 
 
+def _promise(kept: Kept) -> str:
+    if not kept.selected:
+        return f"Of no set of them could be promised that at most {kept.promised:.0%} are false (`--max-false`)."
+    return (
+        f"The {kept.selected:,.0f} best, promised to be false in at most {kept.promised:.0%} (`--max-false`),"
+        f" were false in {kept.false:.1%}."
+    )
+
+
+def lesson(done: Lesson) -> str:
+    """Return what a round of co-training did to one voice."""
+    return (
+        f"Round {done.round}: {done.voice} was taught {done.edges:,} edges in {done.seconds:.0f} s; valid MRR"
+        f" {done.before:.4f} -> {done.after:.4f}, Hits@10 {done.hits_at_10:.3f}: {'kept' if done.kept else 'not kept'}."
+    )
+
+
+def _learned(model: Model) -> str:
+    if model.kge is None:
+        return f"{', '.join(voice.name for voice in model.others)}, without embeddings"
+    return f"{model.kge.name}, rank {model.kge.rank}, best after epoch {model.best_epoch}"
+
+
 def learned(model: Model) -> list[str]:
     """Return what was learned, and what its scores mean."""
     metrics, calibrator = model.metrics, model.calibrator
     lines = [
-        f"Model {model.id}: {model.kge.name}, rank {model.kge.rank}, best after epoch {model.best_epoch};"
+        f"Model {model.id}: {_learned(model)};"
         f" MRR {metrics.mrr:.3f}, Hits@10 {metrics.hits_at_10:.3f} on {metrics.test_triples:,} hidden edges."
     ]
     if metrics.voices:
@@ -97,6 +123,7 @@ def learned(model: Model) -> list[str]:
             f"On hidden edges the scores were off by {metrics.reliability.ece:.3f} on average"
             f" ({metrics.reliability.ece_floor:.3f} would be chance)."
         )
+        lines += [_promise(kept) for kept in metrics.reliability.promises if kept.promised == PROMISED]
     return lines
 
 
@@ -165,11 +192,12 @@ def summary(
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a Markdown table; text from the graph cannot break out of its cell."""
     lines = ["| " + " | ".join(header) + " |", "| " + " | ".join("---" for _ in header) + " |"]
-    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in rows]
     return "\n".join(lines)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """Return a value as text that Markdown shows as it is."""
     text = f"{value:.3f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
     printable = "".join(c if c.isprintable() else " " for c in text)
     return printable.translate({ord(c): f"\\{c}" for c in "\\|`*_[]<>"})

@@ -1,0 +1,1 @@
+"""What is around an entity, known and predicted, told apart: as a picture, a page, or a file for other tools."""
