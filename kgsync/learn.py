@@ -83,7 +83,7 @@ def train(
     voice = fusion or speaking[0]
     known = KnownAnswers(snapshot.triples, snapshot.entities.num_rows, len(snapshot.relations))
     ranks = _rank(speaking, fusion, parts, known, progress)
-    alone = {each.name: float((1 / ranks[each.name].realistic).mean()) for each in speaking} if fusion else {}
+    alone = {each.name: float((1 / ranks[each.name].realistic).mean()) for each in speaking}
     calibrator, reliability, refusal = _calibrate(snapshot, voice, parts, progress)
     model = Model(
         snapshot=snapshot,
@@ -93,7 +93,13 @@ def train(
         parts={name: len(getattr(parts, name)) for name in PARTS},
         best_epoch=0 if trained.embeddings is None else trained.embeddings.best_epoch,
         steps=0 if trained.embeddings is None else trained.embeddings.steps,
-        metrics=Metrics.of(measure(ranks[voice.name], parts.test), parts, snapshot.relations, reliability, alone),
+        metrics=Metrics.of(
+            measure(ranks[voice.name], parts.test),
+            parts,
+            snapshot.relations,
+            reliability,
+            single if len(single) > 1 else {},
+        ),
         calibrator=calibrator,
         uncalibrated=refusal,
         fusion=fusion,
@@ -151,11 +157,10 @@ def _rank(
 ) -> dict[str, Ranks]:
     """Return the ranks of the test edges by each voice and, where there are several, by their mix and their fusion."""
     asked: dict[str, Voice] = {each.name: each for each in voices}
-    if fusion is not None and len(voices) == 1:
+    if fusion is not None:
         asked[fusion.name] = fusion
-    elif fusion is not None:
-        mix = fuse(voices, parts.train, parts.fuse[:0], known.n_entities, known.n_relations)
-        asked |= {MIX: mix, fusion.name: fusion}
+    if len(voices) > 1:
+        asked[MIX] = fuse(voices, parts.train, parts.fuse[:0], known.n_entities, known.n_relations)
     return {name: rank(each, parts.test, known, progress=progress) for name, each in asked.items()}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from kgsync.progress import Progress, silent
 from kgsync.runs import Workspace
 from kgsync.snapshot import Snapshot
 from kgsync.voice import Voice
+
+if TYPE_CHECKING:
+    from kgsync.explain.answer import Explanation
 
 EMBEDDINGS = "model.safetensors"
 
@@ -179,6 +182,12 @@ class Model:
             per_entity=per_entity,
             progress=progress,
         )
+
+    def explain(self, head: str | Entity, relation: str, tail: str | Entity) -> Explanation:
+        """Return why an edge has its score; see `kgsync.explain.by_model.explain`."""
+        from kgsync.explain.by_model import explain
+
+        return explain(self, head, relation, tail)
 
     def save(self, folder: Path) -> Path:
         """Write the model to `folder / id` (kept if it is there) and return that path."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from example_graphs import graph, made_up_model
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from planned import counts, dump, knows, make_plan, make_world, predicted, query, write_plan
 
@@ -158,6 +159,17 @@ def test_a_model_of_embeddings_alone_and_without_scores_is_explained_too() -> No
     assert (it.score, it.rules, len(it.opinions)) == (None, (), 1)
     assert it.opinions[0].title == "embeddings"
     assert "too few edges could be hidden" in it.gaps
+    assert it.summary
+
+
+def test_a_model_of_rules_alone_predicts_and_is_explained() -> None:
+    rules_alone = VoicesConfig(embeddings=False, text=False)
+    only = train(land(), config=TrainConfig(rank=8, epochs=9, threads=1), voices=rules_alone)
+    planned = only.predict(min_score=0.0).best(1)[0]
+    assert "kgeScore" not in planned.properties()
+    it = explained(only, planned)
+    assert ([one.voice for one in it.opinions], it.score) == (["fused", "rules"], planned.score)
+    assert {one.voice for one in it.removals} <= {"rules"}
     assert it.summary
 
 
@@ -335,6 +347,11 @@ def test_long_and_odd_names_make_short_lines() -> None:
 
 
 @given(st.floats(0, 1))
+@example(0.9995)
+@example(0.0005)
+@example(math.nextafter(0.9995, 0.0))
+@example(1.0)
+@example(0.0)
 def test_a_probability_is_never_called_certain(share: float) -> None:
     assert not re.match(r"(0|0\.0|100|100\.0) %", percent(share))
 

@@ -6,6 +6,7 @@ from kgsync.evidence import Opinion
 from kgsync.explain.answer import Explanation, Fact, Likeness, Removal, Sentence
 
 TELLING = 0.1  # share of what the rules say, or lead in the embeddings, that a removal must take to be summed up
+CERTAIN = 0.0006  # what is nearer to 0 or 1 could be rounded to it
 MANY = 0.3  # share of those alike from which on they speak for an edge
 
 
@@ -19,9 +20,9 @@ def tell(it: Explanation) -> tuple[tuple[Fact, ...], tuple[Sentence, ...]]:
 
 def percent(share: float) -> str:
     """Return a probability in percent: no more digits than it is worth, and never 0 % or 100 %."""
-    if share < 0.0005:
+    if share < CERTAIN:
         return "under 0.1 %"
-    if share > 0.9995:
+    if share > 1 - CERTAIN:
         return "over 99.9 %"
     return f"{100 * share:.1f} %" if share < 0.0995 or share > 0.9905 else f"{100 * share:.0f} %"
 
@@ -45,7 +46,7 @@ class _Teller:
         it, edge = self.it, self.it.in_words or f"{self.it.head} {self.it.relation} {self.it.tail}"
         if it.score is None:
             return
-        low = f", at least {percent(it.score_low)}" if it.score_low and it.score_low >= 0.0005 else ""
+        low = f", at least {percent(it.score_low)}" if it.score_low and it.score_low >= CERTAIN else ""
         told = [self.fact("score", f"{edge}: {percent(it.score)} likely{low}")]
         base = ""
         if it.base_rate:

@@ -112,7 +112,7 @@ def learned(model: Model) -> list[str]:
         f"Model {model.id}: {_learned(model)};"
         f" MRR {metrics.mrr:.3f}, Hits@10 {metrics.hits_at_10:.3f} on {metrics.test_triples:,} hidden edges."
     ]
-    if metrics.voices:
+    if len(metrics.voices) > 1:
         alone = ", ".join(f"{voice} {mrr:.3f}" for voice, mrr in metrics.voices.items())
         lines.append(f"Each voice alone has an MRR of: {alone}; together {metrics.mrr:.3f}.")
     lines += [f"The voice {voice} is left out: {why}." for voice, why in model.left_out.items()]
