@@ -83,7 +83,7 @@ def train(
     voice = fusion or speaking[0]
     known = KnownAnswers(snapshot.triples, snapshot.entities.num_rows, len(snapshot.relations))
     ranks = _rank(speaking, fusion, parts, known, progress)
-    alone = {each.name: float((1 / ranks[each.name].realistic).mean()) for each in speaking}
+    alone = {} if voice is speaking[0] else {each.name: _mrr(ranks[each.name]) for each in speaking}
     calibrator, reliability, refusal = _calibrate(snapshot, voice, parts, progress)
     model = Model(
         snapshot=snapshot,
@@ -98,7 +98,7 @@ def train(
             parts,
             snapshot.relations,
             reliability,
-            single if len(single) > 1 else {},
+            alone,
         ),
         calibrator=calibrator,
         uncalibrated=refusal,
@@ -150,6 +150,10 @@ def _fuse(voices: Sequence[Voice], parts: Split, snapshot: Snapshot) -> Fusion:
     """Return the voices as one."""
     size = snapshot.entities.num_rows, len(snapshot.relations)
     return fuse(voices, parts.train, parts.fuse, *size, also_true=parts.select)
+
+
+def _mrr(ranks: Ranks) -> float:
+    return float((1 / ranks.realistic).mean())
 
 
 def _rank(
