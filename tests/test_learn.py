@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from example_graphs import QUICK, benchmark, graph, trained
 
+from kgsync import files
 from kgsync.config import SplitConfig, VoicesConfig
-from kgsync.errors import DataError
+from kgsync.cotrain import Lesson
+from kgsync.errors import ConfigError, DataError
 from kgsync.identity import Entity
 from kgsync.learn import train
 from kgsync.model import Model
@@ -126,3 +129,47 @@ def test_a_voice_that_is_left_out_is_named_with_the_reason() -> None:
     assert "too few to learn from (200 are needed)" in model.left_out["text"]
     alone = train(graph(ring(60)), config=TINY, voices=VoicesConfig(rules=False, text=False))
     assert (alone.kind, alone.fusion, dict(alone.left_out)) == ("kge", None, {})
+
+
+def test_rules_can_speak_without_embeddings(tmp_path: Path) -> None:
+    only = VoicesConfig(embeddings=False, text=False)
+    model = train(benchmark("umls"), config=TINY, voices=only, folder=tmp_path)
+    assert (model.kge, [voice.name for voice in model.others]) == (None, ["rules"])
+    assert model.metrics.mrr > 0.5
+    assert "scoring" not in model.card()
+    plan = model.predict(top_k=3)
+    assert len(plan) > 0
+    assert all(edge.kge_score is None and edge.rule_score is not None for edge in plan.edges)
+    again = Model.load(tmp_path / model.id, benchmark("umls"))
+    assert again.predict(top_k=3) == plan
+    with pytest.raises(ConfigError, match="has no embeddings"):
+        again.embeddings()
+
+
+def test_without_any_voice_there_is_nothing_to_train() -> None:
+    with pytest.raises(ConfigError, match="all voices are switched off"):
+        train(benchmark("umls"), config=TINY, voices=VoicesConfig(embeddings=False, rules=False, text=False))
+
+
+def test_voices_that_teach_each_other_are_never_worse_on_what_chooses_them(tmp_path: Path) -> None:
+    told: list[Lesson] = []
+    config = VoicesConfig(text=False, rounds=2)
+    model = train(benchmark("umls"), config=TINY, voices=config, folder=tmp_path, told=told.append)
+    assert {lesson.voice for lesson in told} == {"complex"}, "rules teach, and do not learn"
+    assert all(lesson.after > lesson.before for lesson in told if lesson.kept)
+    again = Model.load(tmp_path / model.id, benchmark("umls"))
+    assert again.logbook is not None
+    assert list(again.logbook.lessons) == told
+
+
+def test_a_model_of_another_format_is_refused_in_one_line(tmp_path: Path) -> None:
+    model = train(benchmark("umls"), config=TINY, voices=VoicesConfig(rules=False, text=False), folder=tmp_path)
+    path = tmp_path / model.id / "model.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["calibrator"]["nulls"]
+    path.write_text(json.dumps(content), encoding="utf-8")
+    files.write_manifest(
+        tmp_path / model.id, "model", {"id": model.id, "snapshot": model.snapshot.id, "recipe": model.recipe}
+    )
+    with pytest.raises(DataError, match="another version of kgsync"):
+        Model.load(tmp_path / model.id, benchmark("umls"))

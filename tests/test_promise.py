@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import click
 import numpy as np
 import pytest
+from example_graphs import trained
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgsync.cli.options import share_of
+from kgsync.cli.write import write
+from kgsync.errors import DataError
 from kgsync.promise import Nulls, false_shares
 
 
@@ -69,3 +74,39 @@ def test_thinned_p_values_are_never_smaller_than_exact_ones(nulls: list[float], 
 def test_a_score_higher_than_every_false_one_has_the_smallest_p_value() -> None:
     nulls = Nulls.of(np.array([0.1, 0.5]), np.array([False, False]), np.ones(2))
     assert nulls.p_values(np.array([0.9, 0.5, 0.3, 0.1])).tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
+
+
+def test_a_whole_plan_promises_and_a_plan_for_named_relations_does_not() -> None:
+    model = trained("umls")
+    plan = model.predict(top_k=20)
+    shares = [edge.false_share for edge in plan.edges if edge.false_share is not None]
+    assert len(shares) == len(plan)
+    some = sorted(set(shares))[0]
+    kept = plan.promising(some)
+    assert 0 < len(kept) < len(plan)
+    assert set(kept.edges) == {edge for edge in plan.edges if edge.false_share == some}
+    assert min(edge.score for edge in kept.edges) >= max(e.score for e in set(plan.edges) - set(kept.edges))
+    assert len(plan.promising(some / 2)) == 0, "the graph has no missing edges of which so much could be promised"
+    named = model.predict(relations=[plan.edges[0].relation], top_k=5)
+    with pytest.raises(DataError, match="no share of false edges can be promised"):
+        named.promising(0.1)
+
+
+def test_the_model_says_what_its_promises_came_to() -> None:
+    reliability = trained("umls").metrics.reliability
+    assert reliability is not None
+    assert [kept.promised for kept in reliability.promises] == [0.05, 0.1, 0.2, 0.3]
+    selected = [kept.selected for kept in reliability.promises]
+    assert selected == sorted(selected)
+    assert reliability == type(reliability).from_dict(reliability.to_dict())
+
+
+@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("0.25", 0.25), ("2.5%", 0.025)])
+def test_shares_are_read_from_percent_and_fractions(text: str, share: float) -> None:
+    assert share_of(click.Context(write), click.Option(["--max-false"]), text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["10", "0", "100%", "a tenth", "-5%", "nan"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is no share"):
+        share_of(click.Context(write), click.Option(["--max-false"]), text)
