@@ -64,6 +64,12 @@ class AccessError(KgsyncError):
     exit_code = 77
 
 
+class SpentError(KgsyncError):
+    """The next request to a language model could pass the ceiling that was set."""
+
+    exit_code = 78
+
+
 class ConfigError(KgsyncError):
     """`kgsync.toml`, the environment or a flag says something that cannot be meant."""
 

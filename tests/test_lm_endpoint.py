@@ -23,11 +23,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgsync.config import Config
-from kgsync.errors import AccessError, ConfigError, DataError, KgsyncError, NotFoundError, UnavailableError
+from kgsync.errors import AccessError, ConfigError, DataError, KgsyncError, NotFoundError, SpentError, UnavailableError
 from kgsync.lm import models, sort
 from kgsync.lm.access import EndpointConfig
 from kgsync.lm.assistant import Served
-from kgsync.lm.endpoint import LARGEST, Endpoint, SpentError, quoted
+from kgsync.lm.endpoint import LARGEST, Endpoint, quoted
 from kgsync.verbalize import Cloze
 
 KEY = "sk-do-not-show-me"

@@ -4,7 +4,7 @@
 //   them its run and its model, and the evidence that was kept; `because` says it in a few lines
 // parameters: id; in Browser set it first:
 //   :param id => 'paste an id here'
-// columns: h, p, t, direct, first, between, second, others, alike, run, model, because (the lines on the edge), evidence (JSON)
+// columns: h, p, t, direct, first, between, second, others, alike, run, model, because, evidence (because: lines on the edge; evidence: JSON)
 MATCH (h)-[p:PREDICTED {id: $id}]->(t)
 CALL (h, p, t) {
   OPTIONAL MATCH (h)-[direct]-(t)

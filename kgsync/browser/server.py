@@ -105,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.admits(origin):
             self.send_header("Access-Control-Allow-Origin", origin)
             self.send_header("Access-Control-Allow-Methods", "GET, HEAD")
-            # Browser sends pragma and cache-control, and what its error reporting adds (sentry-trace, baggage)
+            # Browser sends pragma and cache-control, and what its error reporting adds (sentry-trace)
             self.send_header("Access-Control-Allow-Headers", self.headers.get("Access-Control-Request-Headers", ""))
             self.send_header("Access-Control-Allow-Private-Network", "true")
 

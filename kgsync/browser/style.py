@@ -31,12 +31,12 @@ _RULES: dict[str, dict[str, str]] = {
         "caption": "'<type>'",
     },
     "relationship.PREDICTED": {
-        "color": "#D9480F",
+        "color": "#FD7E14",
         "shaft-width": "8px",  # wider than the font: so the caption stands inside, and the whole arrow is orange
         "font-size": "6px",
         "padding": "3px",
-        "text-color-external": "#D9480F",
-        "text-color-internal": "#FFFFFF",
+        "text-color-external": "#000000",
+        "text-color-internal": "#000000",
         "caption": "'{relation} {score}'",
     },
     "node.__KgsyncRun": {

