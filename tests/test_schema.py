@@ -17,8 +17,8 @@ from predicted import LABELS, assert_edge, make_clean_world, predict, query
 
 from kgsync import schema_file
 from kgsync.checks import load_checks
-from kgsync.cli.validate import validate as validate_command
 from kgsync.cli.schema import schema as schema_command
+from kgsync.cli.validate import validate as validate_command
 from kgsync.errors import DataError, FindingsError, NotFoundError, StorageError
 from kgsync.graph import statements, traits
 from kgsync.graph.connection import Connection

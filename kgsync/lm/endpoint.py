@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kgsync import files
-from kgsync.errors import AccessError, ConfigError, DataError, NotFoundError, SpentError, UnavailableError
+from kgsync.errors import AccessError, ConfigError, DataError, KgsyncError, NotFoundError, SpentError, UnavailableError
 from kgsync.lm.access import EndpointConfig, checked, named
 
 if TYPE_CHECKING:
