@@ -359,7 +359,8 @@ def _lets_in(local: LocalServer) -> bool:
 def _failure(home: Path, settings: Settings) -> Exception:
     """Return why the server ended before it let us in."""
     why = processes.reason(home)
-    if "already in use" in why:
+    taken = not all(configuration.is_free(port) for port in (settings.bolt_port, settings.http_port))
+    if taken or "already in use" in why:  # the newest version names the port, and not always the reason
         return _PortTakenError(why)
     if "No space left" in why:
         return StorageError(f"Neo4j did not start: {why}", fix=f"free some space for {home}, and try again")
