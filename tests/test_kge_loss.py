@@ -102,6 +102,21 @@ def test_answers_that_count_less_give_the_weighted_sum_over_triples(model: KgeMo
     torch.testing.assert_close(for_relations, model.relations.grad, atol=1e-4, rtol=1e-4)
 
 
+def test_labels_of_yes_or_no_are_what_answers_count(model: KgeModel, known: KnownAnswers) -> None:
+    batch = whole_batch(known, np.arange(len(known)))
+    counted = torch.rand(len(batch.rows), generator=torch.Generator().manual_seed(4))
+    table = model.entities.detach().clone().requires_grad_()
+    queries = model.queries(batch.anchors, batch.relations)
+    labels = torch.zeros(len(queries), ENTITIES).index_put((batch.rows, batch.answers), counted)
+    expected = binary_cross_entropy_with_logits(model.similarity(table, queries).T, labels, reduction="sum")
+    expected.backward()
+    loss, _, for_table = loss_and_gradients(
+        model, queries, table.detach(), batch.rows, batch.answers, BinaryCrossEntropy, shares=counted
+    )
+    assert loss == pytest.approx(float(expected.detach()), rel=1e-5)
+    torch.testing.assert_close(for_table, table.grad, atol=1e-4, rtol=1e-4)
+
+
 def test_scores_far_beyond_the_range_of_exp_stay_finite(known: KnownAnswers) -> None:
     model = create("complex", ENTITIES, RELATIONS, 6, seed=5)
     with torch.no_grad():
