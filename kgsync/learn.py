@@ -16,6 +16,7 @@ import numpy as np
 from kgsync.calibrate import Calibrator, fit
 from kgsync.candidates.hidden import label_hidden
 from kgsync.config import SplitConfig, VoicesConfig
+from kgsync.continued import go_on
 from kgsync.cotrain import Cotrained, Lesson, Student, cotrain
 from kgsync.errors import DataError
 from kgsync.fuse import Fusion, fuse
@@ -31,7 +32,7 @@ from kgsync.model import Model, recipe
 from kgsync.progress import Progress, silent
 from kgsync.reliability import Reliability, judge
 from kgsync.snapshot import Snapshot
-from kgsync.split import Split, split_triples
+from kgsync.split import Split, split_snapshot
 from kgsync.voice import Voice
 from kgsync.voices import Voices, train_voices
 
@@ -46,6 +47,7 @@ def train(
     split: SplitConfig | None = None,
     voices: VoicesConfig | None = None,
     folder: Path | None = None,
+    previous: Model | None = None,
     told: Callable[[Lesson], None] = lambda lesson: None,
     progress: Progress = silent,
 ) -> Model:
@@ -53,24 +55,30 @@ def train(
 
     The embeddings are trained as `config` says; `voices` says what speaks beside them, and in how many rounds they
     teach each other; `told` hears of each lesson. Their weights in the fusion come from edges that none of them has
-    learned from.
+    learned from. The embeddings go on from those of `previous`, a model of an earlier snapshot, and nothing that it
+    has learned is hidden from them.
 
     A model of a graph in which too few edges can be hidden is measured, but refuses to predict.
 
     Raises:
+        ConfigError: settings do not fit each other, or `previous`.
         DataError: the graph is too small or too sparse to learn from and to measure what was learned.
     """
     config, split, voices = config or TrainConfig(), split or SplitConfig(), voices or VoicesConfig()
-    wanted = recipe(snapshot, config, split, voices)
+    wanted = recipe(snapshot, config, split, voices, previous.id if previous else "")
     if folder is not None and (path := _trained(folder, wanted)) is not None:
         return Model.load(path, snapshot)
     parts = _split(snapshot, split)
+    start = go_on(previous, snapshot, parts, config) if previous else None
+    if start is not None:
+        parts = _refuse_unmeasured(snapshot, start.parts)
     began = time.monotonic()
     trained = train_voices(
         snapshot,
         parts,
         voices,
         _within(config, voices),
+        start=None if start is None else start.model,
         checkpoint=folder / f".{wanted}.training" if folder is not None else None,
         cache=None if folder is None else folder.parent / "vectors",
         progress=progress,
@@ -104,6 +112,8 @@ def train(
         uncalibrated=refusal,
         fusion=fusion,
         voices=voices,
+        start="" if previous is None else previous.id,
+        train=None if previous is None else parts.train,
         left_out=trained.left_out,
         logbook=_logbook(trained, taught, parts, ranks),
     )
@@ -222,8 +232,11 @@ def _split(snapshot: Snapshot, config: SplitConfig) -> Split:
             f"snapshot {snapshot.id} has {snapshot.entities.num_rows} entities and no triples",
             fix="add relationships between them, or pull other relations",
         )
-    ids = [json.dumps(list(entity), ensure_ascii=False) for entity in snapshot.identities]
-    parts = split_triples(snapshot.triples, ids, valid=config.valid, test=config.test, seed=config.seed)
+    return _refuse_unmeasured(snapshot, split_snapshot(snapshot, config))
+
+
+def _refuse_unmeasured(snapshot: Snapshot, parts: Split) -> Split:
+    """Return the split, or refuse one that hides nothing."""
     for name, purpose in (("select", "to choose the best epoch"), ("test", "to measure what was learned")):
         if len(getattr(parts, name)) == 0:
             raise DataError(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 import kgsync
 from kgsync import files, voices
@@ -32,12 +33,14 @@ from kgsync.predict import predict
 from kgsync.progress import Progress, silent
 from kgsync.runs import Workspace
 from kgsync.snapshot import Snapshot
+from kgsync.split import Triples, split_snapshot
 from kgsync.voice import Voice
 
 if TYPE_CHECKING:
     from kgsync.explain.answer import Explanation
 
 EMBEDDINGS = "model.safetensors"
+TRAIN = "train.safetensors"
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class Model:
     voices: VoicesConfig = field(default_factory=VoicesConfig)  # that were asked for
     left_out: Mapping[str, str] = field(default_factory=dict)  # voices that were asked for, and why they are not there
     version: str = kgsync.__version__  # that trained it
+    start: str = ""  # id of the model that it went on from
+    train: Triples | None = field(default=None, repr=False, compare=False)  # [n, 3]; None: what the split says
     logbook: Logbook | None = field(default=None, repr=False, compare=False)  # for reports; no part of the id
 
     @property
@@ -97,7 +102,11 @@ class Model:
     @cached_property
     def recipe(self) -> str:
         """Return what identifies the training, before it is done: see `recipe`."""
-        return recipe(self.snapshot, self.config, self.split, self.voices, self.version)
+        return recipe(self.snapshot, self.config, self.split, self.voices, self.start, self.version)
+
+    def learned(self) -> Triples:
+        """Return the triples [n, 3] of the snapshot that it has learned from."""
+        return split_snapshot(self.snapshot, self.split).train if self.train is None else self.train
 
     def _content(self) -> dict[str, Any]:
         return {
@@ -114,6 +123,7 @@ class Model:
             "voices": asdict(self.voices),
             "speaking": [voice.name for voice in self.others],
             "leftOut": dict(self.left_out),
+            **({"start": self.start} if self.start else {}),
         }
 
     def calibrated(self) -> Calibrator:
@@ -145,6 +155,7 @@ class Model:
             "hitsAt3": round(metrics.hits_at_3, 6),
             "hitsAt10": round(metrics.hits_at_10, 6),
             **{f"{voice}Mrr": round(mrr, 6) for voice, mrr in metrics.voices.items()},
+            **({"startedFrom": self.start} if self.start else {}),
         }
         if calibrator is not None:
             card |= {
@@ -200,6 +211,8 @@ class Model:
             if self.fusion is not None:
                 voices.save(self.others, new)
                 self.fusion.save(new / "fusion.safetensors")
+            if self.train is not None:
+                artefact.write(new / TRAIN, {"train": torch.from_numpy(self.train)}, {"kind": "train"})
             if self.logbook is not None:
                 self.logbook.save(new)
             files.write_json(new / "model.json", {"id": self.id, **self._content()})
@@ -255,6 +268,8 @@ class Model:
             voices=VoicesConfig(**content["voices"]),
             left_out=content["leftOut"],
             version=content["kgsyncVersion"],
+            start=content.get("start", ""),
+            train=artefact.read(path / TRAIN)[0]["train"].numpy() if (path / TRAIN).is_file() else None,
             logbook=Logbook.load(path),
         )
 
@@ -277,10 +292,12 @@ def recipe(
     config: TrainConfig,
     split: SplitConfig,
     voices: VoicesConfig,
+    start: str = "",
     version: str = kgsync.__version__,
 ) -> str:
     """Return 16 hexadecimal digits that two trainings share if one need not be done after the other."""
     settings = asdict(config)
     del settings["threads"]  # changes the last digits of the embeddings at most
-    text = json.dumps([snapshot.id, settings, asdict(split), asdict(voices), version], sort_keys=True)
+    parts = [snapshot.id, settings, asdict(split), asdict(voices), version, *([start] if start else [])]
+    text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -7,13 +7,18 @@ direction and under any relation, falls in the same part, decided by a hash of t
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kgsync.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from kgsync.config import SplitConfig
+    from kgsync.snapshot import Snapshot
 
 Triples = np.ndarray[Any, np.dtype[np.int64]]
 Hashes = np.ndarray[Any, np.dtype[np.uint64]]
@@ -68,6 +73,32 @@ def split_triples(
     _move_back(array, pairs, part)
     names = "test", "select", "fuse", "calibrate", "train"
     return Split(**{name: array[part == number] for number, name in enumerate(names)})
+
+
+def split_snapshot(snapshot: Snapshot, config: SplitConfig) -> Split:
+    """Return the split of a snapshot's triples: every model of it is trained on the same.
+
+    Raises:
+        ConfigError, DataError: as `split_triples`.
+    """
+    ids = [json.dumps(list(entity), ensure_ascii=False) for entity in snapshot.identities]
+    return split_triples(snapshot.triples, ids, valid=config.valid, test=config.test, seed=config.seed)
+
+
+def unhidden(parts: Split, pairs: np.ndarray[Any, Any]) -> Split:
+    """Return the split with everything between these `pairs` [n, 2] of entities, in either direction, in train."""
+    width = 1 + max(int(part.max(initial=0)) for part in (parts.train, pairs, *_hidden(parts).values()))
+    codes = np.unique(np.sort(pairs, axis=1) @ [width, 1])
+    train, others = [parts.train], {}
+    for name, part in _hidden(parts).items():
+        known = np.isin(np.sort(part[:, [0, 2]], axis=1) @ [width, 1], codes)
+        train.append(part[known])
+        others[name] = part[~known]
+    return Split(train=np.concatenate(train), **others)
+
+
+def _hidden(parts: Split) -> dict[str, Triples]:
+    return {name: getattr(parts, name) for name in ("select", "fuse", "calibrate", "test")}
 
 
 def _move_back(triples: Triples, pairs: Hashes, part: np.ndarray[Any, Any]) -> None:

@@ -21,6 +21,7 @@ from kgsync.kge.checkpoint import Epoch
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.ensemble import train_members
 from kgsync.kge.lessons import Lessons
+from kgsync.kge.models import KgeModel
 from kgsync.kge.train import Trained
 from kgsync.lm.config import HeadConfig, TuneConfig
 from kgsync.lm.texts import of_snapshot
@@ -59,14 +60,15 @@ def train_voices(
     voices: VoicesConfig,
     config: TrainConfig,
     *,
+    start: KgeModel | None = None,
     checkpoint: Path | None = None,
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Voices:
     """Return the voices that are asked for and that the graph allows.
 
-    `config` describes the embeddings, and its seed is everyone's. An interrupted training of them goes on from
-    `checkpoint`; `cache` keeps encoded texts.
+    `config` describes the embeddings, and its seed is everyone's. They begin as `start`, where there is one; an
+    interrupted training of them goes on from `checkpoint`; `cache` keeps encoded texts.
 
     Raises:
         ConfigError: no voice is asked for, or none is possible.
@@ -86,6 +88,7 @@ def train_voices(
                 config,
                 also_true=also_true,
                 lessons=lessons,
+                start=start,
                 checkpoint=checkpoint,
                 progress=progress,
             )

@@ -31,7 +31,6 @@ STATEMENTS = (
     "inspect/relation_counts",
     "pull/types",
     "review/accept",
-    "review/desk/note",
     "review/ids",
     "review/reject",
     "review/undo",

@@ -11,9 +11,12 @@ import pytest
 from predicted import LABELS, edge_id, make_clean_world, make_world, predict, query
 
 from kgsync.cli import main
+from kgsync.config import Config
 from kgsync.errors import DataError, NotFoundError
 from kgsync.graph.connection import Connection
 from kgsync.graph.server import LocalServer
+from kgsync.report import kept
+from kgsync.runs import Workspace
 from kgsync.validate import ValidationReport, load_checks, validate
 
 OWN = "RETURN h, p, t, p.id AS id, p.relation AS path, p.score AS value, 'too sure' AS message"
@@ -253,3 +256,22 @@ def test_the_command_tells_what_failed_and_exits_with_3(
     assert (code, report["failed"], report["quarantined"]) == (3, True, 1)
     (check,) = [check for check in report["checks"] if check["severity"] == "error" and check["count"]]
     assert check["rows"][0]["focus"] == {"label": "Entity", "key": "country7", "name": "Country 7"}
+
+
+def test_what_a_run_s_edges_fail_is_kept_for_its_report_where_its_folder_is(
+    graph_db: neo4j.Driver,
+    run_command: Callable[..., tuple],  # type: ignore[type-arg]
+    tmp_path: Path,
+) -> None:
+    make_clean_world(graph_db)
+    workspace = Workspace(tmp_path / "work")
+    run = workspace.new_run(Config())
+    query(graph_db, "CREATE (:__KgsyncRun {id: $id})", id=run.id)
+    predict(graph_db, "country7", "BORDERS", "country7", runId=run.id)
+    here = ("--workspace", str(workspace.root))
+    assert run_command("validate", "--run", run.id, *here)[0] == 3
+    findings = kept.found(run)
+    assert findings is not None
+    assert [check.name for check in findings.failing if check.severity == "error"] == ["self-loop"]
+    assert run_command("validate", "--run", "run1", *here)[0] == 0
+    assert [found.name for found in workspace.runs.iterdir()] == [run.id]

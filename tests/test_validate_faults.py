@@ -146,6 +146,8 @@ FAULTS: list[tuple[str, str, Callable[[neo4j.Driver], object], int]] = [
      "{id: 'run9', status: 'finished', created: 3})"), 1),
     ("orphan-run", "a batch without a run", run_cypher("CREATE (:__KgsyncBatch {runId: 'run9', n: 0})"), 1),
     ("orphan-run", "a model without a run", run_cypher("CREATE (:__KgsyncModel {id: 'model9'})"), 1),
+    ("orphan-run", "evidence of no edge", run_cypher("CREATE (:__KgsyncEvidence "
+     "{predictionId: 'gone', runId: 'run1'})"), 1),
     ("provenance", "no such run", predicted(*SPEAKS, runId="gone"), 1),
     ("provenance", "no such model", predicted(*SPEAKS, modelId="gone"), 1),
     ("provenance", "no run at all", predicted(*SPEAKS, runId=None), 1),

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from example_graphs import BENCHMARKS
+from example_graphs import BENCHMARKS, graph
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kgsync import dataset
+from kgsync import dataset, learn
+from kgsync.cli import main
+from kgsync.config import SplitConfig, VoicesConfig
+from kgsync.continued import go_on
 from kgsync.errors import ConfigError, DataError
 from kgsync.identity import Entity
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.models import MODELS, KgeModel, create
 from kgsync.kge.train import Trained, train
 from kgsync.kge.warm import carry_over, fitting, positions
+from kgsync.model import Model
+from kgsync.runs import Workspace
+from kgsync.snapshot import Snapshot
+from kgsync.split import split_snapshot
 
 ENTITIES, RELATIONS = 12, 3
 CONFIG = TrainConfig(rank=50, epochs=9, eval_every=1, threads=1)
+SMALL = TrainConfig(rank=8, epochs=2, threads=1)
+ALONE = VoicesConfig(rules=False, text=False)
 
 
 def previous(name: str = "complex") -> KgeModel:
@@ -148,3 +159,72 @@ def test_a_warm_start_repeats_to_the_bit(tmp_path: Path) -> None:
     first, second = (trained_from(start(), tmp_path / name) for name in ("first", "second"))
     assert [epoch.loss for epoch in first.history] == [epoch.loss for epoch in second.history]
     assert all(torch.equal(a, b) for a, b in zip(first.model.parameters(), second.model.parameters(), strict=True))
+
+
+GROWN = [("new", "WITH", f"t{i}") for i in range(3)]
+
+
+def grown() -> tuple[Snapshot, Snapshot]:
+    """Return a graph, and the same with a new entity and some edges less."""
+    rng = np.random.default_rng(3)
+    triples = [(f"t{h}", f"R{r}", f"t{(3 * h + r) % 40}") for h in range(40) for r in range(4)]
+    triples += [(f"t{h}", "WITH", f"t{t}") for h, t in rng.integers(40, size=(80, 2)).tolist()]
+    return graph(triples), graph([*triples[5:], *GROWN])
+
+
+def test_what_the_model_before_has_learned_is_hidden_from_none() -> None:
+    old, new = grown()
+    before = learn.train(old, config=SMALL, voices=ALONE)
+    parts = split_snapshot(new, SplitConfig(seed=5))  # another split: most of what it hides was learned before
+    start = go_on(before, new, parts, SMALL)
+
+    def pairs(snapshot: Snapshot, triples: np.ndarray) -> set[frozenset[Any]]:
+        keys = [entity.key for entity in snapshot.identities]
+        return {frozenset([keys[head], keys[tail]]) for head, _, tail in triples.tolist()}
+
+    learned = pairs(old, before.learned())
+    assert learned & pairs(new, parts.test)
+    for name in ("select", "fuse", "calibrate", "test"):
+        assert not learned & pairs(new, getattr(start.parts, name))
+    everything = np.concatenate([getattr(start.parts, part) for part in learn.PARTS])
+    assert sorted(everything.tolist()) == sorted(new.triples.tolist())
+    row = {entity.key: place for place, entity in enumerate(new.identities)}
+    was = {entity.key: place for place, entity in enumerate(old.identities)}
+    assert torch.equal(start.model.entities[row["t7"]], before.embeddings().entities[was["t7"]])
+
+
+def test_the_command_goes_on_from_the_newest_model_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = grown()
+    place = Workspace(tmp_path / "work")
+    config = tmp_path / "kgsync.toml"
+    config.write_text("[train]\nrank = 8\nepochs = 2\n[voices]\nrules = false\ntext = false\n")
+
+    def trained(*options: str) -> dict[str, Any]:
+        with pytest.raises(SystemExit) as ended:
+            main(["train", "--config", str(config), "--workspace", str(place.root), "--json", *options])
+        out, err = capsys.readouterr()
+        assert ended.value.code == 0, err
+        card: dict[str, Any] = json.loads(out)
+        return card
+
+    old.save(place.snapshots)
+    first = trained()
+    path = new.save(place.snapshots)
+    second = trained("--snapshot", new.id, "--from-model")
+    assert (second["startedFrom"], "startedFrom" in first) == (first["id"], False)
+    assert trained("--snapshot", new.id, "--from-model", first["id"])["id"] == second["id"]  # not trained again
+    model = Model.load(place.models / second["id"], Snapshot.load(path))
+    assert (model.id, model.start) == (second["id"], first["id"])
+    third = learn.train(new, config=SMALL, voices=ALONE, previous=model)  # what both have learned stays in train
+    learned = {tuple(triple) for triple in third.learned().tolist()}
+    assert {tuple(triple) for triple in model.learned().tolist()} <= learned
+
+
+@pytest.mark.parametrize(("change", "said"), [({"members": 2}, "members is 2"), ({"rank": 16}, "train.rank is 16")])
+def test_settings_that_do_not_fit_the_model_before_are_refused(change: dict[str, int], said: str) -> None:
+    old, new = grown()
+    before = learn.train(old, config=SMALL, voices=ALONE)
+    with pytest.raises(ConfigError, match=said):
+        learn.train(new, config=replace(SMALL, **change), voices=ALONE, previous=before)

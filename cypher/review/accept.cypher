@@ -1,6 +1,6 @@
 // Accept predicted edges
 // promises: each edge that has one of the statuses becomes accepted, and the relationship that it predicts is there afterwards;
-//   what another reviewer decided is told, never overwritten
+//   a note says who decided it; what another reviewer decided is told, never overwritten
 // parameters: ids, by, reason, statuses; in Browser set them first:
 //   :param ids => ['paste an id here']
 //   :param by => 'your name'
@@ -23,6 +23,7 @@ CALL (h, p, t, free) {
   WITH p, collect(e.kgsyncPredictionId) AS origins, collect(type(e))[0] AS type
   SET p.status = 'accepted', p.reviewedBy = $by, p.reviewedAt = datetime(), p.reviewReason = $reason,
       p.alreadyTrue = CASE WHEN p.id IN origins THEN null ELSE true END
+  CREATE (:__KgsyncReview {predictionId: p.id, action: 'accept', by: $by, reason: $reason, at: datetime()})
   RETURN max(type) AS made  // an aggregate: one row in any case
 }
 RETURN h, p, t, id,

@@ -1,6 +1,6 @@
 // Reject predicted edges
 // promises: each edge that has one of the statuses becomes rejected, and is never proposed again;
-//   what another reviewer decided is told, never overwritten
+//   a note says who decided it; what another reviewer decided is told, never overwritten
 // parameters: ids, by, reason, statuses; in Browser set them first:
 //   :param ids => ['paste an id here']
 //   :param by => 'your name'
@@ -17,6 +17,7 @@ CALL (p, free) {
   WITH p
   WHERE free
   SET p.status = 'rejected', p.reviewedBy = $by, p.reviewedAt = datetime(), p.reviewReason = $reason
+  CREATE (:__KgsyncReview {predictionId: p.id, action: 'reject', by: $by, reason: $reason, at: datetime()})
   RETURN count(p) AS rejected
 }
 RETURN h, p, t, id,

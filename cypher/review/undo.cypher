@@ -1,6 +1,6 @@
 // Undo your reviews
 // promises: each edge that this reviewer accepted or rejected is again what it was before; the relationship that accepting
-//   made is deleted only if nobody has put a property on it since, otherwise nothing changes
+//   made is deleted only if nobody has put a property on it since, otherwise nothing changes; a note says who undid it
 // parameters: ids, by; in Browser set them first:
 //   :param ids => ['paste an id here']
 //   :param by => 'your name'
@@ -28,7 +28,8 @@ CALL (p, made, free) {
   WHERE free
   FOREACH (e IN made | DELETE e)
   SET p.status = CASE WHEN size(p.reasons) > 0 THEN 'quarantined' ELSE 'proposed' END
-  REMOVE p.reviewedBy, p.reviewedAt, p.reviewReason, p.alreadyTrue
+  REMOVE p.reviewedBy, p.reviewedAt, p.reviewReason, p.reviewAudit, p.alreadyTrue
+  CREATE (:__KgsyncReview {predictionId: p.id, action: 'undo', by: $by, at: datetime()})
   RETURN count(p) AS undone
 }
 RETURN h, p, t, id,

@@ -2,7 +2,7 @@
 // name: orphan-run
 // severity: warning
 // fix: forget
-// why: kgsync's notes of a run, or of a model, to which no edge in the graph belongs
+// why: kgsync's notes of a run, a model, or an edge's evidence, to which no edge in the graph belongs
 MATCH ()-[p:PREDICTED]->()
 UNWIND [p.runId, p.firstRunId] AS run
 WITH run, p.modelId AS model, count(*) AS edges
@@ -19,5 +19,9 @@ CALL (runs, models) {
   MATCH (h:__KgsyncModel)
   WHERE NOT h.id IN models AND h.embeddedAt IS NULL AND NOT EXISTS { (:__KgsyncRun)-[:USED_MODEL]->(h) }
   RETURN h, h.id AS value, 'is a model that no run and no edge names' AS message
+  UNION ALL
+  MATCH (h:__KgsyncEvidence)
+  WHERE NOT EXISTS { MATCH ()-[p:PREDICTED]->() WHERE p.id = h.predictionId }
+  RETURN h, h.predictionId AS value, 'is the evidence of an edge that is not in the graph' AS message
 }
 RETURN h, null AS p, null AS t, null AS id, null AS path, value, message

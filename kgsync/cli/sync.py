@@ -100,6 +100,8 @@ def pull(config: Config, workspace: Path, as_json: bool, **options: Any) -> None
 @workspace_option
 @click.option("--snapshot", "snapshot_id", metavar="ID", help="Snapshot to learn from [default: the newest].")
 @json_option
+@click.option("--from-model", "previous_id", is_flag=False, flag_value="", metavar="[ID]",
+              help="Let the embeddings go on from this earlier model [without ID: the newest].")  # fmt: skip
 @click.option("--mode", type=click.Choice(list(MODES)), help="Which voices learn [default: as [voices] says].")
 @click.option("--rounds", type=click.IntRange(0), help="Of co-training, at most [default: voices.rounds].")
 @click.option("--budget", callback=seconds_of, metavar="TIME", help="For all voices together [default: voices.budget].")
@@ -108,13 +110,15 @@ def train(
     workspace: Path,
     snapshot_id: str | None,
     as_json: bool,
+    previous_id: str | None,
     mode: str | None,
     rounds: int | None,
     budget: float | None,
 ) -> None:
     """Train a model on a snapshot.
 
-    Needs no database. A model of the same snapshot and configuration is not trained again.
+    Needs no database. A model of the same snapshot and configuration is not trained again. With --from-model a graph
+    that grew a little is learned in fewer epochs; what the earlier model has learned is then hidden from none.
 
     \b
     kge      embeddings alone
@@ -124,17 +128,20 @@ def train(
     cotrain  all of them, and they teach each other; a voice stays as it was unless it gains
     """
     from kgsync import learn, report
+    from kgsync.model import Model
     from kgsync.runs import Workspace
     from kgsync.snapshot import Snapshot
 
     place = Workspace(workspace)
     snapshot = Snapshot.load(place.snapshot(snapshot_id))
+    previous = None if previous_id is None else Model.find(place.model(previous_id or None), place)
     model = learn.train(
         snapshot,
         config=config.train,
         split=config.split,
         voices=_voices(config.voices, mode, rounds, budget),
         folder=place.models,
+        previous=previous,
         told=lambda lesson: click.echo(report.lesson(lesson), err=True),
         progress=terminal_progress(),
     )

@@ -19,9 +19,10 @@ from kgsync.cli.options import (
     safe,
     table,
     terminal_progress,
+    workspace_option,
 )
 from kgsync.config import Config
-from kgsync.errors import FindingsError
+from kgsync.errors import FindingsError, NotFoundError
 
 if TYPE_CHECKING:
     from kgsync.validate import Severity, ValidationReport
@@ -34,7 +35,9 @@ _ID = 12  # characters of an id in a table: enough to be unique
 @connection_options
 @config_option
 @json_option
-@click.option("--run", "run_id", metavar="RUN", help="Only the edges that this run changed last.")
+@workspace_option
+@click.option("--run", "run_id", metavar="RUN",
+              help="Only the edges that this run changed last, and keep the findings for `kgsync report`.")  # fmt: skip
 @click.option("--checks", type=click.Path(path_type=Path), help="Folder with your own checks [validate.folder].")
 @click.option("--schema", "schema_path", type=click.Path(path_type=Path),
               help="Your schema [default: schema.yml beside the configuration, if there is one].")  # fmt: skip
@@ -51,6 +54,7 @@ _ID = 12  # characters of an id in a table: enough to be unique
 def validate(
     config: Config,
     as_json: bool,
+    workspace: Path,
     run_id: str | None,
     checks: Path | None,
     schema_path: Path | None,
@@ -84,6 +88,8 @@ def validate(
             schema=own,
             progress=terminal_progress(),
         )
+    if run_id:
+        _keep(workspace, run_id, report)
     if junit:
         from kgsync.junit import junit as as_junit
 
@@ -95,6 +101,19 @@ def validate(
     if report.fails(fail_on):
         names = ", ".join(check.name for check in report.failing(fail_on))
         raise FindingsError(f"checks failed: {names}", fix="look with `kgsync review list --status quarantined`")
+
+
+def _keep(workspace: Path, run_id: str, report: ValidationReport) -> None:
+    """Keep the findings for the report of a run; one that was made elsewhere has no folder here."""
+    from kgsync.report.kept import keep_validation
+    from kgsync.runs import Workspace
+
+    try:
+        run = Workspace(workspace).run(run_id)
+    except NotFoundError:
+        return
+    if run.id == run_id:
+        keep_validation(run, report)
 
 
 def _print_validation(report: ValidationReport) -> None:

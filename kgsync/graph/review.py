@@ -235,8 +235,8 @@ def decide(
     refused: list[Refusal] = []
     for start in range(0, len(ids), _BATCH):
         batch = ids[start : start + _BATCH]
-        parameters = {"ids": batch, "by": by, "reason": reason, "statuses": list(statuses), "audit": list(audit)}
-        answers = connection.write_with(partial(_answers, action=action, parameters=parameters))
+        parameters = {"ids": batch, "by": by, "reason": reason, "statuses": list(statuses)}
+        answers = connection.write_with(partial(_answers, action=action, parameters=parameters, audit=audit))
         for id_ in batch:
             outcome, message = answers.get(id_, ("refused", "is not in the graph"))
             outcomes[outcome] += 1
@@ -253,7 +253,7 @@ def decide(
 
 
 def _answers(
-    tx: neo4j.ManagedTransaction, *, action: Action, parameters: Mapping[str, Any]
+    tx: neo4j.ManagedTransaction, *, action: Action, parameters: Mapping[str, Any], audit: Collection[str]
 ) -> dict[str, tuple[str, str]]:
     """Return (outcome, message) per id."""
     answers: dict[str, tuple[str, str]] = {}
@@ -265,23 +265,14 @@ def _answers(
                 fix="upgrade it to Neo4j 5.26.4 or newer",
             )
         answers[row["id"]] = (row["outcome"], row["message"])
-    decided = [id_ for id_, (outcome, _) in answers.items() if outcome in ("done", "already true")]
-    note(tx, action, decided, by=parameters["by"], reason=parameters["reason"], audit=parameters["audit"])
+    drawn = [id_ for id_ in audit if answers.get(id_, ("",))[0] in ("done", "already true")]
+    run(tx, statements.load("review/desk/mark_audit").text, {"ids": drawn}).consume()
     return answers
 
 
-def note(
-    tx: neo4j.ManagedTransaction,
-    action: Action | Literal["skip"],
-    ids: Sequence[str],
-    *,
-    by: str,
-    reason: str | None,
-    audit: Sequence[str] = (),
-) -> None:
-    """Keep in the graph who did what to these edges, and mark which of them are of the audit."""
-    parameters = {"ids": ids, "action": action, "by": by, "reason": reason, "audit": audit}
-    run(tx, statements.load("review/desk/note").text, parameters).consume()
+def skip(tx: neo4j.ManagedTransaction, id_: str, *, by: str, reason: str | None) -> None:
+    """Keep in the graph that a reviewer left an edge for later."""
+    run(tx, statements.load("review/desk/skip").text, {"id": id_, "by": by, "reason": reason}).consume()
 
 
 def proposal(row: Mapping[str, Any]) -> Proposal:

@@ -76,6 +76,7 @@ def train_members(
     *,
     also_true: np.ndarray[Any, Any] | None = None,
     lessons: Lessons | None = None,
+    start: KgeModel | None = None,
     checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
@@ -107,6 +108,7 @@ def train_members(
                 single,
                 also_true=also_true,
                 lessons=lessons,
+                start=start,
                 checkpoint=folder,
                 progress=progress,
             )

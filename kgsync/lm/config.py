@@ -11,8 +11,8 @@ class HeadConfig:
 
     rank: int = 0  # of a relation's map; 0: a full matrix where there are few relations, else 32
     batch: int = 0  # triples per step, each counted both ways; 0: so many that an epoch has some hundred steps
-    negatives: int = 4_096  # entities of the bank that compete in a step, beside the batch's own answers
-    learning_rate: float = 1e-3
+    negatives: int = 0  # entities of the bank that compete in a step, beside the batch's own answers; 0: a third
+    learning_rate: float = 2e-3
     margin: float = 0.02  # taken off the cosine of the right answer
     dropout: float = 0.1  # share of the inputs that a step leaves out
     epochs: int = 4  # at most; the learning rate falls to 0 towards the end

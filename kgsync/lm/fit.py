@@ -27,8 +27,9 @@ from kgsync.lm.texts import EntityText
 from kgsync.lm.words import Words
 from kgsync.progress import Progress, silent
 
-STEPS_PER_EPOCH = 340  # that are aimed at: steps count for more than large batches
+STEPS_PER_EPOCH = 200  # that are aimed at: steps count for more than large batches
 BATCHES = 64, 1024
+NEGATIVES = 1024, 4096  # the least and the most of a third of all entities
 LEAST_RATE = 0.02  # share of the learning rate that is left at the end
 VALID_LIMIT = 1_000  # triples that early stopping looks at
 
@@ -104,6 +105,7 @@ def fit(graph: Graph, vectors: Tensor, config: HeadConfig, *, progress: Progress
         config,
         rank=config.rank or automatic_rank(vectors.shape[1], graph.n_relations),
         batch=config.batch or min(max(len(graph.rows) // STEPS_PER_EPOCH, BATCHES[0]), BATCHES[1]),
+        negatives=config.negatives or min(max(graph.n_entities // 3, NEGATIVES[0]), NEGATIVES[1]),
     )
     return _Fit(graph, vectors, config, progress).run()
 
@@ -113,7 +115,7 @@ def check(config: HeadConfig) -> None:
     rules = [
         ("rank", config.rank >= 0, "at least 1, or 0 for automatic"),
         ("batch", config.batch >= 0, "at least 1, or 0 for automatic"),
-        ("negatives", config.negatives >= 1, "at least 1"),
+        ("negatives", config.negatives >= 0, "at least 1, or 0 for automatic"),
         ("learning_rate", 0 < config.learning_rate < math.inf, "more than 0"),
         ("margin", 0 <= config.margin < 2, "at least 0 and less than 2"),
         ("dropout", 0 <= config.dropout < 1, "at least 0 and less than 1"),

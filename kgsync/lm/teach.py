@@ -30,7 +30,7 @@ from kgsync.lm.pretrain import Learner, Moment, Pretrained
 from kgsync.lm.pretrain_config import PretrainConfig, VerbalizeConfig, check
 from kgsync.progress import Progress, silent
 from kgsync.snapshot import Snapshot
-from kgsync.split import Split, split_triples
+from kgsync.split import split_snapshot
 from kgsync.verbalize import Skipped, Verbalizer
 
 MANIFEST = "lm"  # the kind of folder
@@ -94,7 +94,7 @@ def teach(
     """
     config, split, verbalize = config or PretrainConfig(), split or SplitConfig(), verbalize or VerbalizeConfig()
     check(config)
-    parts = _split(snapshot, split)
+    parts = split_snapshot(snapshot, split)
     hidden = np.concatenate([parts.select, parts.calibrate, parts.test])
     words = Verbalizer.of_snapshot(snapshot, parts.train, templates=verbalize.templates, without=hidden)
     other = other_text(text)
@@ -184,12 +184,6 @@ def _learner(kind: Kind, path: Path, corpus: Corpus, config: PretrainConfig) -> 
     if kind == "decoder":
         return CausalLearner(causal.load(path), corpus, config)
     return MaskedLearner(masked.load(path), corpus, config)
-
-
-def _split(snapshot: Snapshot, split: SplitConfig) -> Split:
-    """Return the parts that the other models have, too."""
-    ids = [json.dumps(list(entity), ensure_ascii=False) for entity in snapshot.identities]
-    return split_triples(snapshot.triples, ids, valid=split.valid, test=split.test, seed=split.seed)
 
 
 def _recipe(snapshot: Snapshot, config: PretrainConfig, split: SplitConfig, learner: Learner, other: OtherText) -> str:

@@ -127,7 +127,7 @@ class Desk:
     def skip(self, id_: str, reason: str | None, asked: Asked) -> Said:
         """Leave an edge for later, or for somebody else; the graph keeps who did and why."""
         after = self.with_queue(asked, lambda q: q.next_of(id_))
-        self.connection.write_with(partial(review.note, action="skip", ids=[id_], by=self.by, reason=reason))
+        self.connection.write_with(partial(review.skip, id_=id_, by=self.by, reason=reason))
         self.with_queue(asked, lambda q: q.skip(id_))
         self.counts["skip"] += 1
         return Said(f"Skipped: {self.look(id_).sentence}.", next=self.first(asked, after.id) if after else None)

@@ -18,7 +18,7 @@ import org.neo4j.procedure.Procedure;
 /**
  * `kgsync.accept`, `kgsync.reject`, `kgsync.undo`: the statements of `review/`, with the promises of `kgsync review`.
  *
- * What another reviewer has decided is told, never overwritten; each decision leaves its note in the same transaction.
+ * What another reviewer has decided is told, never overwritten; the statements leave a note of each decision.
  */
 public final class Review {
 
@@ -63,11 +63,9 @@ public final class Review {
         }
         List<String> ids = Ids.find(tx, prefixes);
         Map<String, Object> parameters = new HashMap<>();
-        parameters.put("action", action);
         parameters.put("by", by);
         parameters.put("reason", reason == null || reason.isBlank() ? null : reason);
         parameters.put("statuses", LIVE);
-        parameters.put("audit", List.of());
         parameters.put("ids", ids);
         List<Decision> decisions = new ArrayList<>(); // all of them, however few rows are asked for
         try (Result rows = tx.execute(Statement.load("review/" + action).text(), parameters)) {
@@ -77,8 +75,6 @@ public final class Review {
                 decisions.add(new Decision(row));
             }
         }
-        parameters.put("ids", decisions.stream().filter(Decision::isMade).map(each -> each.id).toList());
-        tx.execute(Statement.load("review/desk/note").text(), parameters).close();
         return decisions.stream();
     }
 
@@ -119,10 +115,6 @@ public final class Review {
             id = (String) row.get("id");
             outcome = (String) row.get("outcome");
             message = (String) row.get("message");
-        }
-
-        private boolean isMade() {
-            return outcome.equals("done") || outcome.equals("already true");
         }
     }
 }

@@ -4,7 +4,7 @@ CALL () {
 {{check}}
 }
 WITH h
-WHERE h:__KgsyncRun OR h:__KgsyncBatch OR h:__KgsyncModel
+WHERE h:__KgsyncRun OR h:__KgsyncBatch OR h:__KgsyncModel OR h:__KgsyncEvidence
 WITH collect(DISTINCT h) AS notes
 CALL (notes) {
   UNWIND notes AS h
