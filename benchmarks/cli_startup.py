@@ -2,7 +2,8 @@
 
     python benchmarks/cli_startup.py [--runs 15]
 
-Prints medians of wall-clock seconds and their ratio to `python -c pass`, measured in one run, interleaved.
+Prints medians of wall-clock seconds and their ratio to `python -c pass`, measured in one run, interleaved, and keeps
+them in results/cli-startup.json.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+from results import save
 
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
@@ -34,6 +37,8 @@ def main() -> None:
     for name, values in seconds.items():
         median = statistics.median(values)
         print(f"{name:16}  {median:.3f} s  {median / bare:5.1f} x")
+    medians = {name: round(statistics.median(values), 3) for name, values in seconds.items()}
+    print(save("cli-startup", {"runs": runs, "median_seconds": medians}))
 
 
 if __name__ == "__main__":

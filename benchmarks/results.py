@@ -29,7 +29,8 @@ def save(name: str, results: Any) -> Path:
 def machine() -> dict[str, Any]:
     """Return what the figures depend on."""
     return {
-        "cpu": _cpu(),
+        "cpu": _cpuinfo("model name") or platform.processor() or "unknown",
+        "bf16": any(unit in _cpuinfo("flags").split() for unit in ("avx512_bf16", "amx_bf16")),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "load": round(os.getloadavg()[0], 1),
@@ -37,12 +38,12 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _cpu() -> str:
+def _cpuinfo(field: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
 
 
 def _command() -> str:

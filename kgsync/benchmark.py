@@ -82,7 +82,7 @@ def run(
 ) -> Benchmark:
     """Train on `dataset` as `config` says, and measure on valid and test.
 
-    With a `budget` in seconds, about a third of it goes to a search for the best settings, what is left to training.
+    With a `budget` in seconds, at most a third of it goes to a search for the best settings, what is left to training.
 
     Raises:
         ConfigError: a setting is out of range, or several processes were given a budget.

@@ -19,6 +19,7 @@ from kgsync.graph import server
 from kgsync.graph.connection import Connection, resolve
 from kgsync.graph.graph import Graph
 from kgsync.graph.load import load
+from kgsync.kge.config import TrainConfig
 from kgsync.plan import PlannedEdge
 from kgsync.progress import Progress, silent
 from kgsync.split import Triples, split_triples
@@ -26,6 +27,7 @@ from kgsync.sync import SyncResult, sync
 
 INSTANCE = "demo"  # the local server of the demonstration, apart from the user's own
 SHARE = 0.1  # of the facts that are hidden
+EPOCHS = 24  # of the embeddings at most: more gain little here, and a demonstration should not make people wait
 _SEED = 1  # another one than the split's: both hash the same pairs
 
 
@@ -72,25 +74,28 @@ def demo(folder: Path, *, browser: bool | None = None, progress: Progress = sile
     Raises:
         KgsyncError: of the step that failed; running it again goes on.
     """
-    facts, hidden = _prepare(folder)
+    facts, hidden = hide(folder)
     local = server.up(INSTANCE, browser=browser, progress=progress)
     settings = resolve(
         uri=local.uri, username=local.username, database=local.database, password_file=local.password_file
     )
-    with Graph(Connection.open(settings), _config(facts), folder) as graph:
+    with Graph(Connection.open(settings), config(facts), folder) as graph:
         report = load(graph.connection, facts, label_from_type=True, progress=progress)
         return DemoResult(local, report.triples, hidden, sync(graph, commit=True, progress=progress))
 
 
-def _prepare(folder: Path) -> tuple[Path, frozenset[tuple[str, str, str]]]:
-    """Write the facts that the graph may know to `folder / facts`, and return that with the hidden ones."""
+def hide(folder: Path, *, seed: int = _SEED) -> tuple[Path, frozenset[tuple[str, str, str]]]:
+    """Write the facts that the graph may know to `folder / facts`, and return that with the hidden ones.
+
+    `seed` says which are hidden; it must not be `split.seed` of the training.
+    """
     triples = _rows(sample.folder() / "triples.tsv")
     ids = sorted({end for head, _, tail in triples for end in (head, tail)})
     relations = sorted({relation for _, relation, _ in triples})
     rows = {name: row for row, name in enumerate(ids)}
     numbers = {name: number for number, name in enumerate(relations)}
     array = np.array([(rows[h], numbers[r], rows[t]) for h, r, t in triples])
-    split = split_triples(array, ids, valid=0.0, test=SHARE, seed=_SEED)
+    split = split_triples(array, ids, valid=0.0, test=SHARE, seed=seed)
 
     def named(part: Triples) -> list[tuple[str, str, str]]:
         return [(ids[h], relations[r], ids[t]) for h, r, t in part.tolist()]
@@ -107,12 +112,12 @@ def _prepare(folder: Path) -> tuple[Path, frozenset[tuple[str, str, str]]]:
     return facts, frozenset(hidden)
 
 
-def _config(facts: Path) -> Config:
+def config(facts: Path) -> Config:
     """Return the configuration of the sample graph: every main label is found by its id."""
     with (facts / "entities.tsv").open(encoding="utf-8", newline="") as file:
         labels = {row["types"].split("|")[0] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
     entry = LabelConfig(key="id", name="name", text=("description",))
-    return Config(graph=GraphConfig(labels=dict.fromkeys(sorted(labels), entry)))
+    return Config(graph=GraphConfig(labels=dict.fromkeys(sorted(labels), entry)), train=TrainConfig(epochs=EPOCHS))
 
 
 def _rows(path: Path) -> list[tuple[str, str, str]]:

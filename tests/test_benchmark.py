@@ -133,13 +133,31 @@ def settings(config: TrainConfig) -> tuple[str, float, float]:
     return config.loss, config.n3, config.relation_weight
 
 
-def test_a_large_graph_is_searched_on_its_densest_part_first(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seconds", "whole"), [(20.0, True), (0.5, False)])
+def test_a_large_graph_is_searched_on_its_densest_part_and_on_the_whole_where_there_is_time(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, whole: bool
+) -> None:
     monkeypatch.setattr("kgsync.kge.tune.PART", 10_000)
+    monkeypatch.setattr("kgsync.kge.tune.WORTH", 1)
+    monkeypatch.setattr("kgsync.kge.tune.EPOCHS", (1, 2))
     graph = dataset.read(BENCHMARKS / "codex-s")
     trials: list[Trial] = []
     size = len(graph.entities), len(graph.relations)
-    tune(graph.train, graph.valid, *size, TrainConfig(rank=8, threads=1), seconds=2.0, tried=trials.append)
-    assert trials[0].triples < len(graph.train) == trials[-1].triples
+    config = TrainConfig(rank=8, threads=1)
+    best = tune(graph.train, graph.valid, *size, config, seconds=seconds, training_seconds=60.0, tried=trials.append)
+    assert trials[0].triples < len(graph.train)
+    assert (trials[-1].triples == len(graph.train)) == whole
+    judged = [trial for trial in trials if (trial.triples == len(graph.train)) == whole]
+    assert settings(best) == settings(max(judged, key=lambda trial: trial.mrr).config)
+
+
+def test_the_more_time_the_larger_the_rank_until_it_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kgsync.kge.tune.PART", 10_000)
+    graph = dataset.read(BENCHMARKS / "codex-s")
+    size = len(graph.entities), len(graph.relations)
+    few = TrainConfig(threads=1)
+    ranks = [tune(graph.train, graph.valid, *size, few, seconds=0.1, training_seconds=time).rank for time in (1.0, 1e6)]
+    assert 100 <= ranks[0] < ranks[1] == 500
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.ensemble import join, train_members, train_within, weigh
 from kgsync.kge.evaluate import evaluate
+from kgsync.kge.finished import FILE
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import create
 from kgsync.kge.train import train
@@ -76,3 +78,29 @@ def test_what_a_time_budget_made_is_repeated_by_its_members_and_steps() -> None:
     repeated = replace(short, members=within.config.members, steps=within.steps)
     again = train_members(UMLS.train, UMLS.valid, *SIZE, repeated)
     torch.testing.assert_close(within.model.relations, again.model.relations, rtol=0, atol=0)
+
+
+def test_an_ensemble_that_was_interrupted_in_its_second_member_trains_no_first_again(tmp_path: Path) -> None:
+    config, folder = replace(QUICK, epochs=3, members=2), tmp_path / "models" / "training"
+    whole = train_members(UMLS.train, UMLS.valid, *SIZE, config)
+    first: list[int] = []
+
+    def interrupted(_: str, done: int, total: int | None) -> None:
+        first.append(done)
+        if first.count(1) == 2:  # the second member begins
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_members(UMLS.train, UMLS.valid, *SIZE, config, checkpoint=folder, progress=interrupted)
+    assert (folder / FILE).is_file()
+    rest: list[int] = []
+    again = train_members(
+        UMLS.train, UMLS.valid, *SIZE, config, checkpoint=folder, progress=lambda _, done, __: rest.append(done)
+    )
+    assert rest.count(1) == 1
+    assert torch.equal(again.model.entities, whole.model.entities)
+    assert torch.equal(again.model.relations, whole.model.relations)
+    assert (again.steps, again.history[0].loss) == (whole.steps, whole.history[0].loss)
+    assert list((tmp_path / "models").iterdir()) == []
+    train_members(UMLS.train, UMLS.valid, *SIZE, replace(config, epochs=1), checkpoint=folder)
+    assert list((tmp_path / "models").iterdir()) == []

@@ -42,6 +42,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "Learn": {
         "benchmark": ("learn", "Train and test on a benchmark folder, without a database."),
         "models": ("lm", "Show the language models at hand, or fetch the decoder."),
+        "verbalize": ("verbalize", "Tell the graph in sentences, and let a language model propose their words."),
         "pretrain": ("lm", "Let a language model read the graph."),
         "export": ("export", "Write a trained model for other tools."),
         "tune": ("learn", "Search for the training settings that suit the graph."),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kgsync.lm.ballot import Said
     from kgsync.lm.complete import Completion
     from kgsync.lm.rationale import Rationale
+    from kgsync.snapshot import Snapshot
 
 TITLES = {"fused": "all voices", "rules": "rules", "text": "texts", "lm": "language model"}  # any other: embeddings
 
@@ -49,6 +50,7 @@ TITLES = {"fused": "all voices", "rules": "rules", "text": "texts", "lm": "langu
     help="How a decoder judges: each name, or a choice among the first ten.",
 )
 @click.option("--free", is_flag=True, help="Let a decoder add entities that it names by itself.")
+@click.option("--allow-new", is_flag=True, help="Ask for names that may be missing in the graph; only shown.")
 @json_option
 def complete(
     entity: str,
@@ -61,6 +63,7 @@ def complete(
     source: str | None,
     by: Any,
     free: bool,
+    allow_new: bool,
     as_json: bool,
 ) -> None:
     """Show what each voice answers to one question, side by side.
@@ -92,6 +95,7 @@ def complete(
         top=top,
         assistant=assistant,
         free=free,
+        allow_new=allow_new,
         templates=config.verbalize.templates,
         progress=terminal_progress(),
     )
@@ -99,6 +103,8 @@ def complete(
         print_json(found.to_dict() | {"model": model.id, "lm": assistant.name if assistant else None})
         return
     _show(found)
+    if found.unlisted:
+        _unlisted(found, model.snapshot)
     for why in filter(None, (left_out, found.missing)):
         click.echo(f"No language model: {safe(why)}", err=True)
     if isinstance(assistant, assistants.Served):
@@ -130,6 +136,23 @@ def _show(found: Completion) -> None:
     click.echo(table(("answer", "score", *titles), rows))
     if found.rationale is not None:
         _reason(found.rationale)
+
+
+def _unlisted(found: Completion, snapshot: Snapshot) -> None:
+    """Show what the language model names by itself, and what of the graph it may mean."""
+    rows = []
+    for each in found.unlisted:
+        nearest = "" if each.nearest is None else snapshot.display_name(each.nearest)
+        verdict = "new" if each.entity is None else f"is {nearest}"
+        alike = "" if each.meaning is None else f"{each.meaning:.2f}"
+        rows.append((each.name, verdict, nearest, f"{each.letters:.2f}", alike, "yes" if each.near else "no"))
+    click.echo("\nWhat the language model names by itself, held against the graph:")
+    click.echo(table(("name", "verdict", "most similar", "letters", "meaning", "near"), rows))
+    if any(each.new for each in found.unlisted):
+        click.echo(
+            "New names are its opinion, and kgsync never adds an entity. Add one that is right yourself, with its key;"
+            " then `kgsync embed --new` lets it answer."
+        )
 
 
 def _cell(said: Said | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from kgsync.cli.options import (
     config_option,
     config_path,
     json_option,
+    save_settings,
     seconds_of,
     table,
     terminal_progress,
@@ -21,7 +21,6 @@ from kgsync.cli.options import (
     yes_option,
 )
 from kgsync.config import Config
-from kgsync.errors import ConfigError
 
 
 @click.command()
@@ -101,7 +100,7 @@ def tune(config: Config, workspace: Path, snapshot_id: str | None, budget: float
     if not yes:
         click.echo(f"Not saved. `kgsync tune --yes` puts them into {path}.")
         return
-    _save(path, found)
+    save_settings(path, ("train",), found)
     click.echo(f"Saved in {path}, [train].")
 
 
@@ -112,19 +111,3 @@ def _show(trial: Any) -> None:
         f" relation_weight {config.relation_weight:<6g} valid MRR {trial.mrr:.4f}  {trial.seconds:.1f} s",
         err=True,
     )
-
-
-def _save(path: Path, values: Mapping[str, str | float]) -> None:
-    """Set `values` in the table [train] of a TOML file, and leave all else in it as it stands."""
-    import tomlkit
-
-    from kgsync import files
-
-    try:
-        document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.is_file() else tomlkit.document()
-    except tomlkit.exceptions.TOMLKitError as error:
-        raise ConfigError(f"{path}: {error}", fix="correct the file") from error
-    section = document.setdefault("train", tomlkit.table())
-    for name, value in values.items():
-        section[name] = value
-    files.write_bytes(path, tomlkit.dumps(document).encode("utf-8"))

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -185,3 +185,26 @@ def share_of(_: click.Context, __: click.Parameter, value: str | None) -> float 
     if not 0 < share < 1:
         raise click.BadParameter(f"{value!r} is no share: write 10% or 0.1")
     return share
+
+
+def save_settings(path: Path, section: Sequence[str], values: Mapping[str, str | float]) -> None:
+    """Set `values` in a table of a TOML file, such as ("verbalize", "templates"); leave all else in it as it stands.
+
+    Raises:
+        ConfigError: the file is not TOML.
+    """
+    import tomlkit
+
+    from kgsync import files
+    from kgsync.errors import ConfigError
+
+    try:
+        document = tomlkit.parse(path.read_text(encoding="utf-8")) if path.is_file() else tomlkit.document()
+    except tomlkit.exceptions.TOMLKitError as error:
+        raise ConfigError(f"{path}: {error}", fix="correct the file") from error
+    table: Any = document
+    for depth, name in enumerate(section, 1):
+        table = table.setdefault(name, tomlkit.table(is_super_table=depth < len(section)))
+    for name, value in values.items():
+        table[name] = value
+    files.write_bytes(path, tomlkit.dumps(document).encode("utf-8"))

@@ -7,8 +7,9 @@ score of one larger model of the same kind. So ranking, files, exports and the v
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import torch
 from torch import Tensor
 
 from kgsync.errors import ConfigError
+from kgsync.kge import finished
+from kgsync.kge.checkpoint import fingerprint
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import rank
 from kgsync.kge.known import KnownAnswers
@@ -27,7 +30,8 @@ from kgsync.kge.train import Trained, joined, train
 from kgsync.progress import Progress, silent
 
 SHARES = (1.0, 2.0, 4.0)  # of a member's weight to the others', before they are made to sum to 1
-MEMBERS = 4  # at most where there is time for more
+MEMBERS = 8  # at most where there is time for more
+MIXED = 4  # members up to which all their mixtures are tried
 MARGIN = 1.3  # times as long as the others a further training may take
 SHRINK = 50  # ranks from which on a relation's own weights count more than those of all relations
 
@@ -94,26 +98,38 @@ def train_members(
             fix="make it 1, or set train.model to complex or distmult",
         )
     trained = []
-    for number in range(config.members):
+    folders = [_folder(checkpoint, number) for number in range(config.members)]
+    for number, folder in enumerate(folders):
         single = replace(config, seed=config.seed + number, members=1, time_budget=config.time_budget / config.members)
-        folder = (
-            checkpoint if checkpoint is None or number == 0 else checkpoint.with_name(f"{checkpoint.name}-{number}")
+        member = partial(
+            train,
+            triples,
+            valid,
+            n_entities,
+            n_relations,
+            single,
+            also_true=also_true,
+            lessons=lessons,
+            start=start,
+            checkpoint=folder,
+            progress=progress,
         )
-        trained.append(
-            train(
-                triples,
-                valid,
-                n_entities,
-                n_relations,
-                single,
-                also_true=also_true,
-                lessons=lessons,
-                start=start,
-                checkpoint=folder,
-                progress=progress,
-            )
-        )
-    return together(trained, valid, KnownAnswers(joined(triples, valid, also_true), n_entities, n_relations))
+        if folder is None or len(folders) == 1:
+            trained.append(member())
+        else:
+            extra = [] if lessons is None else [lessons.triples, lessons.weights.view(np.int32)]
+            extra += [] if start is None else [table.numpy().view(np.int32) for table in start.state_dict().values()]
+            ends = f"{single.epochs} {single.steps} {single.time_budget}"
+            mark = f"{fingerprint(single, triples, joined(valid, also_true), *extra)} {ends}"
+            trained.append(finished.once(member, folder, mark))
+    whole = together(trained, valid, KnownAnswers(joined(triples, valid, also_true), n_entities, n_relations))
+    for folder in folders:
+        finished.delete(folder)
+    return whole
+
+
+def _folder(checkpoint: Path | None, number: int) -> Path | None:
+    return checkpoint if checkpoint is None or number == 0 else checkpoint.with_name(f"{checkpoint.name}-{number}")
 
 
 def train_within(
@@ -175,7 +191,10 @@ def _side_by_side(kind: type[KgeModel], tables: Sequence[Tensor]) -> Tensor:
 
 
 def _mixtures(members: int) -> list[list[float]]:
-    """Return the mixtures that are tried, equal shares first."""
-    shares = sorted({tuple(np.divide(each, sum(each)).tolist()) for each in product(SHARES, repeat=members)})
+    """Return the mixtures that are tried, equal shares first; of many members only those in which one stands out."""
+    raw: Iterable[Sequence[float]] = product(SHARES, repeat=members)
+    if members > MIXED:
+        raw = [[share if k == i else 1.0 for k in range(members)] for share in SHARES for i in range(members)]
+    shares = sorted({tuple(np.divide(each, sum(each)).tolist()) for each in raw})
     equal = [1 / members] * members
     return [equal, *(list(each) for each in shares if not np.allclose(each, equal))]

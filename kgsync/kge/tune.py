@@ -6,6 +6,7 @@ on the densest part of the graph, the best few on the whole of it. There are no 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +17,11 @@ import numpy as np
 
 from kgsync.errors import DataError
 from kgsync.kge.config import TrainConfig
+from kgsync.kge.known import KnownAnswers
 from kgsync.kge.train import train
 
-N3 = (0.005, 0.02, 0.05, 0.1)
+N3 = (0.005, 0.01, 0.02, 0.05, 0.1)
+HOPELESS = 0.75  # of the other loss's MRR with the same settings: what has less is tried no more
 RELATION_WEIGHTS = (0.0, 0.125, 0.5, 4.0)
 LOSSES: tuple[Literal["softmax", "bce"], ...] = (
     "softmax",
@@ -30,7 +33,9 @@ FINALISTS = 4  # settings that are tried again, on the whole graph and for longe
 EPOCHS = 3, 30  # of a trial, at least and at most
 LONGER = 3  # times as many epochs for finalists
 MIN_VALID = 50  # triples: with fewer, the order of settings is chance
-ENOUGH_EPOCHS = 60  # that a training should get: ranks are chosen so that these fit in the time
+WORTH = 6  # epochs on the whole of a large graph after which two settings can be told apart
+PACE_STEPS = 30  # by which the time of an epoch is measured
+ENOUGH_EPOCHS = 40  # that a training should get: ranks are chosen so that these fit in the time
 MOST_RANK = 500
 
 Triples = np.ndarray[Any, Any]
@@ -78,19 +83,21 @@ def tune(
     finalists = _best(first, FINALISTS)
     if small:  # what did well with one seed has to do so with another
         finalists = [replace(setting, seed=config.seed + 1) for setting in finalists]
-    last = whole.try_all(finalists, (1 - FIRST_SHARE) * seconds, (EPOCHS[0], LONGER * EPOCHS[1]), tried)
-    winner = max(last, key=lambda trial: trial.mrr)
-    rank = config.rank if training_seconds is None else _rank_for(winner, config, training_seconds)
-    chosen = winner.config
+    left = (1 - FIRST_SHARE) * seconds
+    rank, pace = (finalists[0].rank, 0.0) if small else whole.pace(finalists[0])
+    if small or left >= 2 * WORTH * pace:
+        last = whole.try_all(finalists, left, (EPOCHS[0] if small else WORTH, LONGER * EPOCHS[1]), tried)
+        winner = max(last, key=lambda trial: trial.mrr)
+        chosen, rank, pace = winner.config, winner.config.rank, winner.seconds / winner.config.epochs
+    else:  # two trainings long enough to be compared would take more than there is
+        chosen = finalists[0]
+    if config.rank:
+        rank = config.rank
+    elif training_seconds is None:
+        rank = 0
+    elif config.model != "rescal":
+        rank = int(min(max(rank, rank * training_seconds / (ENOUGH_EPOCHS * pace)), MOST_RANK))
     return replace(config, loss=chosen.loss, n3=chosen.n3, relation_weight=chosen.relation_weight, rank=rank)
-
-
-def _rank_for(trial: Trial, config: TrainConfig, seconds: float) -> int:
-    """Return the largest rank for which `seconds` are enough epochs, going by the time that those of `trial` took."""
-    used = trial.config.rank
-    if config.rank or config.model == "rescal":
-        return used
-    return int(min(max(used, used * seconds / (ENOUGH_EPOCHS * trial.seconds / trial.config.epochs)), MOST_RANK))
 
 
 def _settings(config: TrainConfig, losses: Sequence[Literal["softmax", "bce"]]) -> list[TrainConfig]:
@@ -100,7 +107,18 @@ def _settings(config: TrainConfig, losses: Sequence[Literal["softmax", "bce"]]) 
         for loss, n3, weight in product(losses or (config.loss,), N3, RELATION_WEIGHTS)
     ]
     order = np.random.default_rng(config.seed).permutation(len(grid))
-    return [config, *(grid[i] for i in order if grid[i] != config)]
+    first = [config, *(replace(config, loss=loss) for loss in losses if loss != config.loss)]
+    return [*first, *(grid[i] for i in order if grid[i] not in first)]
+
+
+def _hopeless(setting: TrainConfig, trials: Sequence[Trial]) -> bool:
+    """Return whether the first trials, which differ in their loss alone, speak against the loss of `setting`."""
+    base = {t.config.loss: t.mrr for t in trials if (t.config.n3, t.config.relation_weight) == _of(trials[0].config)}
+    return setting.loss in base and base[setting.loss] < HOPELESS * max(base.values())
+
+
+def _of(config: TrainConfig) -> tuple[float, float]:
+    return config.n3, config.relation_weight
 
 
 def _best(trials: Sequence[Trial], most: int) -> list[TrainConfig]:
@@ -131,6 +149,13 @@ class _Graph:
         part = _Graph(inside(self.train), inside(self.valid), size, self.n_relations)
         return part if len(part.valid) >= MIN_VALID else self
 
+    def pace(self, setting: TrainConfig) -> tuple[int, float]:
+        """Return the rank of `setting`, and the seconds that an epoch takes here, going by a few steps."""
+        config = replace(setting, epochs=1, steps=PACE_STEPS, time_budget=0.0, members=1)
+        trained = train(self.train, self.valid[:0], self.n_entities, self.n_relations, config)
+        queries = len(KnownAnswers(self.train, self.n_entities, self.n_relations))
+        return trained.config.rank, trained.seconds / trained.steps * math.ceil(queries / trained.config.batch)
+
     def try_all(
         self,
         settings: Sequence[TrainConfig],
@@ -148,6 +173,8 @@ class _Graph:
         for setting in settings:
             if trials and time.monotonic() > deadline:
                 break
+            if _hopeless(setting, trials):
+                continue
             trial = first if enough == least and setting is settings[0] else self._try(setting, enough)
             tried(trial)
             trials.append(trial)

@@ -19,6 +19,7 @@ from kgsync.lm import rationale
 from kgsync.lm.ballot import Ballot, Said
 from kgsync.lm.rationale import Names, Rationale
 from kgsync.lm.templates import STOPS
+from kgsync.lm.unlisted import Unlisted, unlisted
 from kgsync.progress import Progress, silent
 from kgsync.question import ask
 from kgsync.verbalize import BLANK, Cloze, Verbalizer
@@ -59,6 +60,7 @@ class Completion:
     objection: str  # why none would be proposed, where that is so
     rationale: Rationale | None  # of the first answer
     missing: str = ""  # why the language model has no say, where it was asked
+    unlisted: tuple[Unlisted, ...] = ()  # names that it answers with when it may name what is not in the graph
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""
@@ -74,6 +76,7 @@ def complete(
     top: int = 10,
     assistant: Assistant | None = None,
     free: bool = False,
+    allow_new: bool = False,
     templates: Mapping[str, str] | None = None,
     told: np.ndarray[Any, Any] | None = None,
     progress: Progress = silent,
@@ -88,6 +91,7 @@ def complete(
         top: answers of the deciding voice; what another voice puts first is shown as well.
         assistant: a language model that ranks the best answers of all voices, and gives a reason for the first.
         free: the language model may add entities that it comes up with by itself.
+        allow_new: it is also asked for names that need not be in the graph; they are held against it, and never more.
         templates: relations in words, by type.
         told: triples [n, 3] that may be put into words; None: all of the snapshot.
         progress: told of every step.
@@ -106,10 +110,12 @@ def complete(
     rows, missing = ballot.best(OF_EACH), ""
     cloze = gap(words, ballot.anchor, ballot.relation, rows, tail=tail)
     judged: dict[int, Said] = {}
+    named: tuple[Unlisted, ...] = ()
     if assistant is not None and cloze is not None:
         progress("asking the language model", 0, None)
         try:
             judged = _judged(assistant, ballot, words, cloze, rows, free=free)
+            named = _named(assistant, model, words, cloze, ballot.anchor) if allow_new else ()
         except (UnavailableError, DataError) as error:  # of a model that is served: the voices have answered
             assistant, missing = None, str(error)
     answers = _answers(ballot, rows[:top], judged)
@@ -126,7 +132,21 @@ def complete(
         objection=ballot.objection(),
         rationale=_rationale(ballot, words, answers[0].row, assistant),
         missing=missing,
+        unlisted=named,
     )
+
+
+def _named(assistant: Assistant, model: Model, words: Verbalizer, cloze: Cloze, anchor: int) -> tuple[Unlisted, ...]:
+    """Return what the language model answers with no list to choose from, held against the whole graph."""
+    from kgsync.lm import encoder
+
+    here = model.snapshot.triples
+    near = {anchor}
+    for _ in range(2):
+        touched = np.isin(here[:, 0], list(near)) | np.isin(here[:, 2], list(near))
+        near |= set(here[touched][:, [0, 2]].ravel().tolist())
+    everyone = list(enumerate(words.names))
+    return unlisted(assistant, cloze, everyone, near, encoder=encoder.load() if encoder.at_hand() else None)
 
 
 def gap(words: Verbalizer, anchor: int, relation: int, candidates: Sequence[int], *, tail: bool) -> Cloze | None:

@@ -61,7 +61,10 @@ class Encoder:
         missing = known.missing(texts)
         for start in range(0, len(missing), SAVED_AT_ONCE):
             part = missing[start : start + SAVED_AT_ONCE]
-            vectors = [self._encode(part[low : low + BATCH]) for low in range(0, len(part), BATCH)]
+            vectors = []
+            for low in range(0, len(part), BATCH):
+                progress("encoding", start + low, len(missing))
+                vectors.append(self._encode(part[low : low + BATCH]))
             known.add(part, torch.cat(vectors))
             progress("encoding", start + len(part), len(missing))
         return known.rows(texts)
@@ -119,6 +122,11 @@ class Encoder:
         """Write the encoder as a sentence-transformers folder, replacing an earlier one, all or nothing."""
         with files.whole_folder(folder) as new:
             self.module.save(str(new), create_model_card=False)
+
+
+def at_hand() -> bool:
+    """Return whether the packaged encoder can be loaded."""
+    return all(importlib.util.find_spec(package) is not None for package in ("sentence_transformers", PACKAGE))
 
 
 def load(source: str | Path | None = None, *, tokens: int = TOKENS) -> Encoder:

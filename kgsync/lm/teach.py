@@ -95,7 +95,7 @@ def teach(
     config, split, verbalize = config or PretrainConfig(), split or SplitConfig(), verbalize or VerbalizeConfig()
     check(config)
     parts = split_snapshot(snapshot, split)
-    hidden = np.concatenate([parts.select, parts.calibrate, parts.test])
+    hidden = np.concatenate([parts.select, parts.fuse, parts.calibrate, parts.test])
     words = Verbalizer.of_snapshot(snapshot, parts.train, templates=verbalize.templates, without=hidden)
     other = other_text(text)
     path = models.find(source)

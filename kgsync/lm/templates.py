@@ -22,6 +22,7 @@ class Template:
                 f"the template {text!r} of {relation} has not {{head}} and {{tail}} once each",
                 fix='write it like "{head} is located in {tail}"',
             )
+        self.text = text
         before, self.between, after = (" ".join(part.split()) for part in parts)
         raw_before, raw_between, raw_after = parts
         self.before = before + " " * (raw_before.endswith(" ") and bool(before))

@@ -5,6 +5,7 @@ Reads the names of a graph; promises that every name that is written belongs to 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from kgsync.verbalize import Cloze
 
 LONGEST = 32  # tokens of a name that can be written; longer ones cannot
 BEAMS = 8
+_ENDS = re.compile(r"[\n.;:!?(\"]|, ")  # what ends a name that is written without a list
 
 _Node = dict[int, Any]  # token -> what can follow
 
@@ -86,6 +88,25 @@ def written(decoder: Decoder, cloze: Cloze, names: Names, count: int = BEAMS) ->
     )
     rows = (row[len(prompt) :].tolist() for row in found)
     return list(dict.fromkeys(entity for row in rows for entity in names.entities(row)))
+
+
+@torch.inference_mode()
+def invented(decoder: Decoder, cloze: Cloze, count: int) -> list[str]:
+    """Return up to `count` different names with which the decoder goes on after `cloze.before`, by beam search."""
+    prompt = [decoder.start, *decoder.tokens(cloze.before)][-LONGEST_PROMPT:]
+    ids = torch.tensor([prompt], device=decoder.device)
+    found = decoder.model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=LONGEST,
+        num_beams=2 * count,  # several go on differently after the same name
+        num_return_sequences=2 * count,
+        do_sample=False,
+        pad_token_id=decoder.pad,
+    )
+    texts = decoder.tokenizer.batch_decode(found[:, len(prompt) :], skip_special_tokens=True)
+    names = (_ENDS.split(text.strip(), maxsplit=1)[0].strip() for text in texts)
+    return list(dict.fromkeys(name for name in names if any(map(str.isalnum, name))))[:count]
 
 
 @torch.inference_mode()
