@@ -15,7 +15,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
@@ -78,6 +78,7 @@ class VoicesConfig:
     text: bool = True  # names and descriptions, where the graph has them and kgsync[lm] is installed
     tune_encoder: bool = False  # of texts: it learns, too; slow, and best where texts define the relations
     rounds: int = 0  # of co-training, at most: voices learn again what the others believe; kept where it helps
+    lessons: Literal["agree", "mean"] = "agree"  # what is taught: that all others agree on, or what they mean together
     budget: float = 0.0  # seconds for all of them together; 0: no limit
 
 

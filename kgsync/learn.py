@@ -84,7 +84,7 @@ def train(
         progress=progress,
     )
     left = voices.budget and max(voices.budget - (time.monotonic() - began), 1.0)
-    taught = _cotrain(trained, parts, voices.rounds, left, snapshot, told, progress)
+    taught = _cotrain(trained, parts, voices, left, snapshot, told, progress)
     speaking = trained.voices if taught is None else taught.voices
     kge = next((voice for voice in speaking if isinstance(voice, KgeModel)), None)
     fusion = _fuse(speaking, parts, snapshot) if len(speaking) > 1 or kge is None else None
@@ -181,14 +181,14 @@ def _rank(
 def _cotrain(
     trained: Voices,
     parts: Split,
-    rounds: int,
+    voices: VoicesConfig,
     seconds: float,
     snapshot: Snapshot,
     told: Callable[[Lesson], None],
     progress: Progress,
 ) -> Cotrained | None:
     """Return the voices after they taught each other; None where that is not wanted, or there is only one."""
-    if rounds == 0 or len(trained.voices) == 1:
+    if voices.rounds == 0 or len(trained.voices) == 1:
         return None
     return cotrain(
         {voice.name: Student(voice, trained.learners.get(voice.name)) for voice in trained.voices},
@@ -197,7 +197,8 @@ def _cotrain(
         snapshot.entities.num_rows,
         len(snapshot.relations),
         also_true=np.concatenate([parts.fuse, parts.calibrate]),
-        rounds=rounds,
+        rounds=voices.rounds,
+        how=voices.lessons,
         seconds=seconds,
         told=told,
         progress=progress,

@@ -1,21 +1,25 @@
 """The schema: what the relations of a graph mean, trait by trait, and what the checks take from it.
 
 A trait that was learned carries its support (how many known edges, heads or tails it rests on) and its confidence
-(the share of them that agree); one that a person wrote carries neither. `kgsync.graph.traits` learns a schema from the
-graph, `kgsync.schema_file` keeps one in `schema.yml`, which belongs to the person who edits it.
+(the share of them that agree); one that a person wrote, or a SHACL shape or graph type declares, carries neither.
+`kgsync.graph.traits` learns a schema from the graph, `kgsync.graph.declared` reads what the server and shapes declare,
+`kgsync.schema_file` keeps a schema in `schema.yml`, which belongs to the person who edits it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 Kind = Literal[
-    "domain", "range", "max_tails", "max_heads", "usual_tails", "usual_heads", "symmetric", "asymmetric", "loops",
-    "inverse", "order", "disjoint",
+    "domain", "range", "max_tails", "max_heads", "usual_tails", "usual_heads", "min_tails", "min_heads", "symmetric",
+    "asymmetric", "loops", "inverse", "order", "disjoint",
 ]  # fmt: skip
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SEVERAL: tuple[Kind, ...] = ("min_tails", "min_heads", "order", "disjoint")  # of which there may be more than one
+Declared = Literal["shape", "graph type"]  # who declares a trait
+DECLARED: tuple[Declared, ...] = get_args(Declared)
 NO_LABEL = "(none)"  # stands among labels for an entity that has none but common ones
 
 
@@ -31,7 +35,18 @@ class Order:
         return f"head.{self.head} {'<=' if self.before else '>='} tail.{self.tail}"
 
 
-Value = tuple[str, ...] | int | bool | str | Order
+@dataclass(frozen=True)
+class Least:
+    """How many tails (or heads) every entity with a label has at least."""
+
+    label: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.label} >= {self.number}"
+
+
+Value = tuple[str, ...] | int | bool | str | Order | Least
 
 
 @dataclass(frozen=True)
@@ -43,18 +58,31 @@ class Trait:
     value: Value
     support: int | None = None
     confidence: float | None = None
+    declared: Declared | None = None
 
     @property
     def learned(self) -> bool:
-        """Whether the graph says so, and not a person."""
+        """Whether the graph says so, and not a person or a declaration."""
         return self.support is not None
+
+    @property
+    def source(self) -> str:
+        """Return who says so: `learned`, `shape`, `graph type` or `person`."""
+        return "learned" if self.learned else self.declared or "person"
 
     @property
     def evidence(self) -> str:
         """Return what the trait rests on, for people."""
+        if self.declared:
+            return f"declared by a {self.declared}"
         if self.support is None:
             return "written by a person"
         return f"{self.confidence or 0:.1%} of {self.support:,}"
+
+    @property
+    def key(self) -> tuple[str, Kind, str]:
+        """Return what makes two traits tell of the same: there may be several orders, and several disjoint sets."""
+        return self.relation, self.kind, str(_comparable(self.value)) if self.kind in SEVERAL else ""
 
     @property
     def sentence(self) -> str:
@@ -84,6 +112,22 @@ class Schema:
             changed=self.changed or learned.changed,
             relations=tuple(dict.fromkeys((*self.relations, *learned.relations))),
         )
+
+    def declaring(self, declared: Iterable[Trait]) -> Schema:
+        """Return this schema with `declared` traits in place of the learned ones of their relation and kind.
+
+        What a person wrote stays. A declared number of tails or heads also replaces the usual one.
+        """
+        own = {trait.key for trait in self.traits if not trait.learned}
+        new = {trait.key: trait for trait in declared if trait.key not in own}
+        if not new:
+            return self
+        usual = {(relation, kind.replace("max", "usual"), "") for relation, kind, _ in new if kind.startswith("max")}
+        kept = [trait for trait in self.traits if not trait.learned or trait.key not in {*new, *usual}]
+        relations = tuple(dict.fromkeys((*self.relations, *(it.relation for it in new.values() if it.relation))))
+        place = {relation: number for number, relation in enumerate((*relations, ""))}
+        traits = sorted((*kept, *new.values()), key=lambda it: (place.get(it.relation, -1), KINDS.index(it.kind)))
+        return replace(self, traits=tuple(traits), relations=relations)
 
     def parameters(self) -> dict[str, Any]:
         """Return what the checks in `cypher/validate` take from it; their headers say what each one is."""
@@ -122,18 +166,24 @@ class Schema:
         return (trait for trait in self.traits if trait.kind in kinds)
 
 
-Change = Literal["added", "removed", "changed"]
+Change = Literal["added", "removed", "changed", "same"]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A trait that graph and file tell differently: `added` is in the graph alone, `removed` in the file alone."""
+    """A trait that graph and file tell differently: `added` is in the graph alone, `removed` in the file alone.
+
+    `same` is what both say, but not all of the graph agrees. `against` is how much of it does not agree with the file
+    (None where nobody counted), in the unit `of`: edges, heads, tails or entities.
+    """
 
     change: Change
     relation: str
     kind: Kind
     file: Trait | None
     graph: Trait | None
+    against: int | None = None
+    of: str = "edges"
 
 
 def compare(file: Schema, graph: Schema) -> list[Difference]:
@@ -142,7 +192,7 @@ def compare(file: Schema, graph: Schema) -> list[Difference]:
     How often something was seen is no difference, and neither is the order of labels. Relations that one of them does
     not know at all are differences trait by trait.
     """
-    mine, theirs = _keyed(file.traits), _keyed(graph.traits)
+    mine, theirs = {trait.key: trait for trait in file.traits}, {trait.key: trait for trait in graph.traits}
     found: list[Difference] = []
     for key in sorted({*mine, *theirs}, key=lambda key: (key[0], KINDS.index(key[1]), key[2])):
         one, other = mine.get(key), theirs.get(key)
@@ -151,15 +201,6 @@ def compare(file: Schema, graph: Schema) -> list[Difference]:
         change: Change = "changed" if one and other else "removed" if one else "added"
         found.append(Difference(change, key[0], key[1], one, other))
     return found
-
-
-def _keyed(traits: Sequence[Trait]) -> Mapping[tuple[str, Kind, str], Trait]:
-    """Return traits by what makes two of them the same: there may be several orders, and several disjoint sets."""
-    several = ("order", "disjoint")
-    return {
-        (trait.relation, trait.kind, str(_comparable(trait.value)) if trait.kind in several else ""): trait
-        for trait in traits
-    }
 
 
 def _comparable(value: Value) -> object:
@@ -173,6 +214,7 @@ def _names(value: Value) -> list[str]:
 def _sentence(trait: Trait) -> str:
     value = " or ".join(trait.value) if isinstance(trait.value, tuple) else str(trait.value)
     yes = bool(trait.value)
+    least = trait.value if isinstance(trait.value, Least) else Least("", 0)
     number = f"at most {value}" if trait.value != 1 else "one"
     return {
         "domain": f"its heads are {value}",
@@ -181,6 +223,8 @@ def _sentence(trait: Trait) -> str:
         "max_heads": f"a tail has {number} of its heads",
         "usual_tails": f"99 of 100 heads have at most {value} tails",
         "usual_heads": f"99 of 100 tails have at most {value} heads",
+        "min_tails": f"each {least.label} has {least.number} or more of its tails",
+        "min_heads": f"each {least.label} has {least.number} or more of its heads",
         "symmetric": "it holds both ways" if yes else "it need not hold both ways",
         "asymmetric": "it holds one way only" if yes else "it may hold both ways",
         "loops": "it may join an entity with itself" if yes else "it joins no entity with itself",

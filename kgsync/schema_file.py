@@ -18,13 +18,16 @@ import yaml
 from kgsync import files
 from kgsync.config import ValidateConfig
 from kgsync.errors import DataError, NotFoundError, StorageError
-from kgsync.schema import KINDS, Kind, Order, Schema, Trait, Value
+from kgsync.schema import DECLARED, KINDS, SEVERAL, Kind, Least, Order, Schema, Trait, Value
 
 FILE_NAME = "schema.yml"
 _LABELS = ("domain", "range", "disjoint")
 _NUMBERS = ("max_tails", "max_heads", "usual_tails", "usual_heads")
 _FLAGS = ("symmetric", "asymmetric", "loops")
+_SOURCES = ("learned", *DECLARED, "person")
+_LEASTS = ("min_tails", "min_heads")
 _ORDER = re.compile(r"head\.(?P<head>.+?) (?P<sign><=|>=) tail\.(?P<tail>.+)")
+_LEAST = re.compile(r"(?P<label>.+) >= (?P<number>[1-9][0-9]*)")
 _TOP = ("common", "changed", "disjoint", "relations")
 _HEADER = """\
 # What the relations of this graph mean. `kgsync schema save` learned it; it is yours now: edit it. kgsync reads it for
@@ -32,11 +35,14 @@ _HEADER = """\
 # graph says something else.
 #
 # A learned line says what holds (is), for how many edges, heads or tails (support), and for which share of them
-# (confidence). Write the value alone where you know better: `domain: [Country]`. What you delete is not checked.
+# (confidence). A line whose source is a shape or a graph type was declared, and goes before what was learned. Write the
+# value alone where you know better: `domain: [Country]`. What you delete is not checked.
 #
 #   domain, range             labels of the heads, of the tails; (none) is an entity with common labels only
 #   max_tails, max_heads      so many tails has a head at most, so many heads a tail
 #   usual_tails, usual_heads  99 of 100 have no more; proposals beyond it are flooding
+#   min_tails, min_heads      each entity with a label has so many: Country >= 1. A proposal cannot break it; `compare`
+#                             counts the entities that have fewer
 #   symmetric, asymmetric     it holds both ways, one way only
 #   loops                     whether it may join an entity with itself
 #   inverse                   the relation that says the same from the tail to the head
@@ -97,18 +103,22 @@ def text(schema: Schema) -> str:
     for relation in schema.relations:
         traits = schema.of(relation)
         lines.append(f"  {_flow(relation)}:" + ("" if traits else " {}"))
-        orders = [trait for trait in traits if trait.kind == "order"]
-        lines += [f"    {trait.kind}: {_leaf(trait)}" for trait in traits if trait.kind != "order"]
-        lines += ["    order:", *(f"      - {_leaf(trait)}" for trait in orders)] if orders else []
+        lines += [f"    {trait.kind}: {_leaf(trait)}" for trait in traits if trait.kind not in SEVERAL]
+        for kind in SEVERAL:
+            items = [f"      - {_leaf(trait)}" for trait in traits if trait.kind == kind]
+            lines += [f"    {kind}:", *items] if items else []
     return "\n".join(lines) + "\n"
 
 
 def _leaf(trait: Trait) -> str:
     value = list(trait.value) if isinstance(trait.value, tuple) else trait.value
-    value = str(value) if isinstance(value, Order) else value
-    if trait.support is None:
+    value = str(value) if isinstance(value, Order | Least) else value
+    if trait.source == "person":
         return _flow(value)
-    return _flow({"is": value, "support": trait.support, "confidence": round(trait.confidence or 0.0, 4)})
+    if not trait.learned:
+        return _flow({"is": value, "source": trait.source})
+    seen = {"support": trait.support, "confidence": round(trait.confidence or 0.0, 4)}
+    return _flow({"is": value, "source": trait.source} | seen)
 
 
 def _flow(value: Any) -> str:
@@ -144,19 +154,27 @@ class _Reader:
 
     def _traits(self, relation: str, node: yaml.Node) -> Iterator[Trait]:
         for kind, value in self._pairs(node, [kind for kind in KINDS if kind != "disjoint"]):
-            several = kind == "order" and isinstance(value, yaml.SequenceNode)
+            several = kind in SEVERAL and isinstance(value, yaml.SequenceNode)
             for one in value.value if several else [value]:
                 yield self._trait(relation, cast(Kind, kind), one)
 
     def _trait(self, relation: str, kind: Kind, node: yaml.Node) -> Trait:
         if not isinstance(node, yaml.MappingNode):
             return Trait(relation, kind, self._value(kind, node))
-        parts = dict(self._pairs(node, ("is", "support", "confidence")))
+        parts = dict(self._pairs(node, ("is", "source", "support", "confidence")))
         if "is" not in parts:
             self._refuse(node, f"{kind} does not say what holds", "write `is:`, or the value alone")
         support = self._whole(parts["support"]) if "support" in parts else None
         confidence = self._share(parts["confidence"]) if "confidence" in parts else None
-        return Trait(relation, kind, self._value(kind, parts["is"]), support, confidence)
+        value = self._value(kind, parts["is"])
+        source = self._scalar(parts["source"]) if "source" in parts else "person" if support is None else "learned"
+        if source == "learned":
+            if support is None:
+                self._refuse(node, f"{kind} is said to be learned, but not from how much", "write the value alone")
+            return Trait(relation, kind, value, support, confidence)
+        if source not in _SOURCES:
+            self._refuse(parts["source"], f"the source {source!r} is unknown", f"it may be {', '.join(_SOURCES)}")
+        return Trait(relation, kind, value, declared=source if source in DECLARED else None)
 
     def _value(self, kind: Kind, node: yaml.Node) -> Value:
         if kind in _LABELS:
@@ -178,6 +196,10 @@ class _Reader:
             if not (match := _ORDER.fullmatch(word)):
                 self._refuse(node, f"order is {word!r}", "write it as head.PROPERTY <= tail.PROPERTY (or >=)")
             return Order(match["head"], match["sign"] == "<=", match["tail"])
+        if kind in _LEASTS:
+            if not (match := _LEAST.fullmatch(word)):
+                self._refuse(node, f"{kind} is {word!r}", "write it as LABEL >= NUMBER, such as Country >= 1")
+            return Least(match["label"], int(match["number"]))
         return word
 
     def _pairs(self, node: yaml.Node, known: Sequence[str] = ()) -> Iterator[tuple[str, yaml.Node]]:

@@ -1,6 +1,7 @@
 """Judges predicted edges with Cypher: runs the checks of `kgsync.checks`, puts failing edges into quarantine.
 
-What a check knows of the relations it takes as parameters from the schema: a person's, or what the graph shows.
+What a check knows of the relations it takes as parameters from the schema: a person's, or what the graph shows and the
+server declares.
 Checks only ever run in read transactions; what is written afterwards is a status, or by `fix` what kgsync itself made.
 """
 
@@ -25,7 +26,7 @@ from kgsync.checks import (
     naming,
 )
 from kgsync.config import LabelConfig
-from kgsync.graph import ends, inspect, statements, traits
+from kgsync.graph import declared, ends, inspect, statements, traits
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.ends import End
 from kgsync.graph.literals import params
@@ -165,7 +166,7 @@ def _of_schema(connection: Connection, schema: Schema | None, progress: Progress
     rows = connection.read(statements.load("validate/machinery/relations").text)
     known = inspect.relation_counts(connection)
     unnamed = {row["relation"] for row in rows} - set(schema.relations if schema else ())
-    learned = traits.learn(connection, unnamed, progress=progress)
+    learned, _ = declared.meant(connection, unnamed, progress=progress)
     whole = schema.over(learned) if schema else learned
     types = traits.changing(connection, whole.changed) if rows else ()
     changed = {"properties": list(whole.changed), "types": list(types)}

@@ -11,7 +11,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from kgsync.kge.lessons import Lessons
 from kgsync.kge.models import KgeModel
 from kgsync.kge.train import Trained
 from kgsync.lm.config import HeadConfig, TuneConfig
-from kgsync.lm.texts import of_snapshot
+from kgsync.lm.texts import EntityText, of_snapshot
 from kgsync.progress import Progress, silent
 from kgsync.rules import artefact as rule_files
 from kgsync.rules.choose import choose
@@ -34,6 +34,12 @@ from kgsync.rules.voice import RuleVoice
 from kgsync.snapshot import Snapshot
 from kgsync.split import Split
 from kgsync.voice import Voice
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from kgsync.lm.encoder import Encoder
+    from kgsync.lm.fit import Graph
 
 FEWEST_TEXTS = 200
 TEXT = 0.3  # of a budget for all voices
@@ -126,12 +132,9 @@ def _reader(
 ) -> Callable[[Lessons | None], tuple[Voice, Sequence[Epoch]]] | str:
     """Return what trains the text voice, or why there can be none."""
     texts = of_snapshot(snapshot)
-    telling = sum(1 for text in texts if text.name or text.description)
-    if telling < FEWEST_TEXTS:
-        return f"{telling:,} entities have a name or a text, too few to learn from ({FEWEST_TEXTS} are needed)"
-    if any(importlib.util.find_spec(module) is None for module in NEEDED):
-        return "it needs `pip install kgsync[lm]`"
-    from kgsync.lm import encoder, fit, tune
+    if reason := why_no_text(texts):
+        return reason
+    from kgsync.lm import encoder, fit
 
     reader = encoder.load()
     encoded = reader.encode([text.sentence() for text in texts], cache, progress)
@@ -139,15 +142,48 @@ def _reader(
     def read(lessons: Lessons | None) -> tuple[Voice, Sequence[Epoch]]:
         size = len(snapshot.relations)
         graph = fit.Graph(texts, parts.train, parts.select, size, also_true=also_true, lessons=lessons, seed=seed)
-        fitted = fit.fit(graph, encoded, HeadConfig(seed=seed, time_budget=TEXT * voices.budget), progress=progress)
-        if not voices.tune_encoder:
-            return fitted.voice, fitted.history
-        slow = TuneConfig(seed=seed, time_budget=TEXT * voices.budget)
-        tuned = tune.tune(graph, copy.deepcopy(reader), fitted.voice, slow, progress=progress)
-        better = tuned.after is None or tuned.before is None or tuned.after > tuned.before
-        return (tuned.voice if better else fitted.voice), [*fitted.history, *tuned.history]
+        seconds = TEXT * voices.budget
+        return learn_texts(
+            graph, reader, encoded, seed=seed, seconds=seconds, tune_encoder=voices.tune_encoder, progress=progress
+        )
 
     return read
+
+
+def why_no_text(texts: Sequence[EntityText]) -> str:
+    """Return why there can be no text voice of entities with these `texts`, or nothing."""
+    telling = sum(1 for text in texts if text.name or text.description)
+    if telling < FEWEST_TEXTS:
+        return f"{telling:,} entities have a name or a text, too few to learn from ({FEWEST_TEXTS} are needed)"
+    if any(importlib.util.find_spec(module) is None for module in NEEDED):
+        return "it needs `pip install kgsync[lm]`"
+    return ""
+
+
+def learn_texts(
+    graph: Graph,
+    reader: Encoder,
+    encoded: Tensor,
+    *,
+    seed: int,
+    seconds: float,
+    tune_encoder: bool,
+    progress: Progress = silent,
+) -> tuple[Voice, Sequence[Epoch]]:
+    """Return the text voice that `graph` gives, and its epochs; `encoded` [n, d] is what `reader` made of its texts.
+
+    With `tune_encoder` a copy of `reader` learns, too, and the better of both voices is returned. Each of the two
+    trainings ends after so many `seconds`; 0: no limit.
+    """
+    from kgsync.lm import fit, tune
+
+    fitted = fit.fit(graph, encoded, HeadConfig(seed=seed, time_budget=seconds), progress=progress)
+    if not tune_encoder:
+        return fitted.voice, fitted.history
+    slow = TuneConfig(seed=seed, time_budget=seconds)
+    tuned = tune.tune(graph, copy.deepcopy(reader), fitted.voice, slow, progress=progress)
+    better = tuned.after is None or tuned.before is None or tuned.after > tuned.before
+    return (tuned.voice if better else fitted.voice), [*fitted.history, *tuned.history]
 
 
 def save(voices: Sequence[Voice], folder: Path) -> None:

@@ -22,10 +22,12 @@ from kgsync.cli.validate import validate as validate_command
 from kgsync.errors import DataError, FindingsError, NotFoundError, StorageError
 from kgsync.graph import statements, traits
 from kgsync.graph.connection import Connection
+from kgsync.graph.disagreement import exceptions
+from kgsync.graph.ends import End
 from kgsync.graph.literals import literal
 from kgsync.graph.server import LocalServer
 from kgsync.junit import junit
-from kgsync.schema import KINDS, Order, Schema, Trait, compare
+from kgsync.schema import DECLARED, KINDS, SEVERAL, Least, Order, Schema, Trait, compare
 from kgsync.shacl import shapes
 from kgsync.validate import CheckResult, Finding, ValidationReport, validate
 
@@ -86,7 +88,7 @@ def test_exceptions_are_the_known_edges_that_do_not_agree(graph_db: neo4j.Driver
     assert_edge(graph_db, "country30", "CAPITAL", "city39")
     learned = traits.learn(connection, ["CAPITAL", "BORDERS"])
     found = {
-        (trait.relation, trait.kind): [(str(head), str(tail)) for head, tail in traits.exceptions(connection, trait)]
+        (trait.relation, trait.kind): [(str(head), str(tail)) for head, tail in exceptions(connection, trait)]
         for trait in learned.traits
         if trait.relation
     }
@@ -141,7 +143,9 @@ def test_fix_touches_only_what_kgsync_wrote_and_nobody_reviewed(graph_db: neo4j.
 
 names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 evidence = st.one_of(
-    st.just((None, None)), st.tuples(st.integers(1, 10**6), st.floats(0, 1).map(lambda x: round(x, 4)))
+    st.just((None, None)),
+    st.tuples(st.integers(1, 10**6), st.floats(0, 1).map(lambda x: round(x, 4))),
+    st.tuples(st.none(), st.none(), st.sampled_from(DECLARED)),
 )
 
 
@@ -154,6 +158,7 @@ def schemas(draw: st.DrawFn) -> Schema:
             value = draw(
                 st.lists(names, min_size=1, max_size=3).map(tuple) if kind in ("domain", "range")
                 else st.integers(1, 99) if kind.startswith(("max", "usual"))
+                else st.builds(Least, names, st.integers(1, 99)) if kind.startswith("min")
                 else st.just(Order("born", draw(st.booleans()), "died")) if kind == "order"
                 else names if kind == "inverse" else st.booleans()
             )  # fmt: skip
@@ -169,8 +174,9 @@ def test_a_schema_comes_back_from_its_file_as_it_was(tmp_path_factory: pytest.Te
     path = tmp_path_factory.mktemp("schema") / "schema.yml"
     schema_file.save(schema, path)
     again = schema_file.load(path)
+    last = {kind: place for place, kind in enumerate(SEVERAL, start=1)}
     expected = sorted(schema.traits, key=lambda t: (t.relation == "", schema.relations.index(t.relation)
-                                                    if t.relation else 0, t.kind == "order"))  # fmt: skip
+                                                    if t.relation else 0, last.get(t.kind, 0)))  # fmt: skip
     assert list(again.traits) == expected
     assert (again.common, again.changed, again.relations) == (schema.common, schema.changed, schema.relations)
     assert compare(again, schema) == []
@@ -262,7 +268,7 @@ def test_values_are_written_as_cypher_reads_them(connection: Connection) -> None
 
 
 def test_junit_has_a_case_per_check_and_a_failure_where_one_failed() -> None:
-    end = traits.End("Country", "x", "A\x00 <b>")
+    end = End("Country", "x", "A\x00 <b>")
     row = Finding("id1", end, "R", None, "is 'wrong' & <so>", end, 0.5)
     checks = (
         CheckResult("bad", "error", "why", 30, (row,), "MATCH", "COUNT", seconds=0.5),
@@ -286,9 +292,9 @@ def test_shapes_say_what_shacl_can_say() -> None:
         relations=("BORN IN",),
     )  # fmt: skip
     turtle = shapes(schema)
-    for part in ("# 1 traits", "sh:targetSubjectsOf <http://neo4j.com/voc#BORN%20IN>", "sh:maxCount 1",
-                 "sh:or ( [ sh:class <http://neo4j.com/voc#City> ] [ sh:class <http://neo4j.com/voc#Town> ] )",
-                 "sh:not [ sh:class <http://neo4j.com/voc#Person> ]"):  # fmt: skip
+    for part in ("# 1 traits", "sh:targetSubjectsOf <neo4j://graph.schema#BORN%20IN>", "sh:maxCount 1",
+                 "sh:or ( [ sh:class <neo4j://graph.schema#City> ] [ sh:class <neo4j://graph.schema#Town> ] )",
+                 "sh:not [ sh:class <neo4j://graph.schema#Person> ]"):  # fmt: skip
         assert part in turtle
 
 
@@ -328,7 +334,8 @@ def test_a_schema_is_shown_kept_compared_and_explained_and_rules_the_gate(
     out, error = run_command(schema_command, "compare")
     assert (error, "say the same" in out) == (None, True)
     path = tmp_path / "schema.yml"
-    path.write_text(path.read_text().replace("max_tails: {is: 1, support: 31, confidence: 1.0}", "max_tails: 2"))
+    one_tail = "max_tails: {is: 1, source: learned, support: 31, confidence: 1.0}"
+    path.write_text(path.read_text().replace(one_tail, "max_tails: 2"))
     out, error = run_command(schema_command, "compare")
     assert isinstance(error, FindingsError)
     assert "max_tails" in out

@@ -10,16 +10,16 @@ import pytest
 from click.testing import CliRunner
 from example_graphs import QUICK, trained
 from test_lm_endpoint import Faulty, endpoint, faulty, said
-from test_lm_models import tiny_decoder
+from test_lm_models import real_cache
 
 from kgsync.cli.complete import complete as command
-from kgsync.lm import causal, encoder
+from kgsync.lm import causal, encoder, models
 from kgsync.lm.assistant import Local, Served
 from kgsync.lm.complete import complete
 from kgsync.lm.unlisted import folded, resolve, unlisted
 from kgsync.verbalize import Cloze
 
-__all__ = ["faulty"]  # a fixture
+__all__ = ["faulty", "real_cache"]  # fixtures
 CITIES = ["São Paulo", "Saint Petersburg", "Nizhny Novgorod", "Lyon", "Ho Chi Minh City", "", "北京"]
 ENTITIES = list(enumerate(CITIES))
 ASKED = Cloze("Brazil (Country) has the city", " x", ".", 0)
@@ -79,9 +79,10 @@ def test_a_served_model_names_what_it_likes_and_no_more(faulty: Faulty, answer: 
 
 
 def test_a_completion_shows_names_beside_its_answers_and_ranks_none_of_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, real_cache: Path
 ) -> None:
-    decoder = Local(causal.load(tiny_decoder(tmp_path / "decoder")), "tiny")
+    monkeypatch.setenv("KGSYNC_MODELS", str(real_cache))
+    decoder = Local(causal.load(models.fetch()), "decoder")
     umls = trained("umls", replace(QUICK, rank=16, epochs=3))
     plain = complete(umls, "virus", "causes", assistant=decoder)
     found = complete(umls, "virus", "causes", assistant=decoder, allow_new=True)
@@ -90,8 +91,7 @@ def test_a_completion_shows_names_beside_its_answers_and_ranks_none_of_them(
     assert found.answers == plain.answers
     umls.snapshot.save(tmp_path / "ws" / "snapshots")
     umls.save(tmp_path / "ws" / "models")
-    where = ["--workspace", str(tmp_path / "ws"), "--lm", str(tmp_path / "decoder")]
-    monkeypatch.chdir(tmp_path)
+    where = ["--workspace", str(tmp_path / "ws"), "--lm", "decoder"]
     shown = CliRunner().invoke(command, ["virus", "causes", "--allow-new", *where])
     assert shown.exit_code == 0, shown.output
     assert "What the language model names by itself" in shown.output

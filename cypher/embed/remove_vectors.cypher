@@ -4,5 +4,5 @@
 MATCH (n)
 WHERE n.kgsyncModelId <> $modelId
 WITH n LIMIT $limit
-REMOVE n.kgsyncVector, n.kgsyncModelId
+REMOVE n.kgsyncVector, n.kgsyncModelId, n.kgsyncVectorFrom
 RETURN count(*) AS done

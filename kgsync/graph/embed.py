@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kgsync import interrupt
 from kgsync.config import WriteConfig
@@ -26,10 +26,12 @@ from kgsync.progress import Progress, silent
 if TYPE_CHECKING:
     from kgsync.model import Model
 
+T = TypeVar("T")
+
 LONGEST = 4_096  # numbers per vector, the server's own limit
 RELATION_LABEL = "__KgsyncRelationVector"
 _LOOK = 20_000  # entities that are looked up at a time
-_NUMBERS = 500_000  # of vectors per transaction
+NUMBERS = 500_000  # of vectors per transaction
 _REMOVED = 10_000  # nodes per transaction
 _POLL = 0.5  # seconds
 
@@ -217,7 +219,7 @@ def _look(task: _Task, progress: Progress, keep: Callable[[], None]) -> _Found:
     identities, model_id = task.model.snapshot.identities, task.model.id
     for label, rows in task.rows.items():
         found.waiting[label] = []
-        for part in _parts(rows, _LOOK):
+        for part in parts(rows, _LOOK):
             keep()
             sent = [[row, identities[row].key] for row in part]
             seen = task.connection.read(task.statement("embed/look", label), modelId=model_id, rows=sent)[0]
@@ -246,7 +248,7 @@ class _Writer:
         self._task = task
         self._lock = lock
         self._keep = keep
-        self._batch = max(1, min(batch, _NUMBERS // task.vectors.dimension))
+        self._batch = max(1, min(batch, NUMBERS // task.vectors.dimension))
         self._progress = progress
         self._id = task.model.id
 
@@ -254,7 +256,7 @@ class _Writer:
         """Write everything."""
         for _ in _clear(self._lock):
             self._keep()
-        _send(self._lock, statements.load("embed/begin").text, modelId=self._id, model=self._task.model.card())
+        send(self._lock, statements.load("embed/begin").text, modelId=self._id, model=self._task.model.card())
         for index in _indexes(self._task.connection):
             if not self._task.fits(index):
                 self._task.connection.write(statements.load("schema/drop_index").fill(name=index["name"]))
@@ -265,17 +267,17 @@ class _Writer:
         self._write_relations()
         for _ in _repeated(self._lock, statements.load("embed/forget").text, modelId=self._id):
             self._keep()
-        _send(self._lock, statements.load("embed/finish").text, modelId=self._id)
+        send(self._lock, statements.load("embed/finish").text, modelId=self._id)
 
     def _write_entities(self, found: _Found) -> None:
         table, identities = self._task.vectors.entities, self._task.model.snapshot.identities
         done, total = 0, found.to_write
         for label, rows in found.waiting.items():
             text = self._task.statement("embed/vectors", label)
-            for part in _parts(rows, self._batch):
+            for part in parts(rows, self._batch):
                 self._keep()
                 sent = [[identities[row].key, table[row].tolist()] for row in part]
-                _send(self._lock, text, modelId=self._id, rows=sent)
+                send(self._lock, text, modelId=self._id, rows=sent)
                 done += len(part)
                 self._progress("vectors", done, total)
 
@@ -307,7 +309,7 @@ class _Writer:
         for head, relation, tail in snapshot.triples.tolist():
             heads[relation].add(names[labels[head]])
             tails[relation].add(names[labels[tail]])
-        for part in _parts(range(n_relations), self._batch):
+        for part in parts(range(n_relations), self._batch):
             self._keep()
             rows = [
                 {
@@ -319,7 +321,7 @@ class _Writer:
                 }
                 for number in part
             ]
-            _send(self._lock, statements.load("embed/relations").text, modelId=self._id, rows=rows)
+            send(self._lock, statements.load("embed/relations").text, modelId=self._id, rows=rows)
 
 
 def _report(task: _Task, found: _Found, *, committed: bool) -> EmbedReport:
@@ -346,20 +348,22 @@ def _indexes(connection: Connection) -> list[dict[str, Any]]:
 
 def _clear(lock: Lock) -> Iterator[int]:
     """Make no model count as embedded, and delete the relations' vectors."""
-    _send(lock, statements.load("embed/incomplete").text)
+    send(lock, statements.load("embed/incomplete").text)
     yield from _repeated(lock, statements.load("write/uninstall_nodes").fill(label=RELATION_LABEL))
 
 
 def _repeated(lock: Lock, text: str, **parameters: Any) -> Iterator[int]:
     """Send a statement as long as it finds something to do; yield how much it did."""
-    while done := _send(lock, text, limit=_REMOVED, **parameters)[0]["done"]:
+    while done := send(lock, text, limit=_REMOVED, **parameters)[0]["done"]:
         yield done
 
 
-def _send(lock: Lock, text: str, **parameters: Any) -> list[dict[str, Any]]:
+def send(lock: Lock, text: str, **parameters: Any) -> list[dict[str, Any]]:
+    """Run a statement that may be repeated without harm, in a transaction of its own, if the lock is still ours."""
     return lock.again(lambda tx, _, __: [dict(record) for record in run(tx, text, parameters)])
 
 
-def _parts(rows: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+def parts(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield `size` of `rows` at a time."""
     for start in range(0, len(rows), size):
         yield rows[start : start + size]

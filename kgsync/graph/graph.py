@@ -13,6 +13,7 @@ from kgsync.config import Config, GraphConfig
 from kgsync.graph import ledger, review
 from kgsync.graph.connection import Connection, resolve
 from kgsync.graph.embed import EmbedReport, embed
+from kgsync.graph.embed_new import NewReport, embed_new
 from kgsync.graph.ledger import RunInfo
 from kgsync.graph.pull import Selection, pull
 from kgsync.graph.review import Filter, Proposal, ReviewReport
@@ -133,6 +134,21 @@ class Graph:
         The same model twice changes nothing. See `kgsync.graph.embed.embed`.
         """
         return embed(self.connection, model, commit=commit, config=self.config.write, progress=progress)
+
+    def embed_new(self, model: Model, *, commit: bool = True, progress: Progress = silent) -> NewReport:
+        """Give nodes that came after the training of the embedded model a vector; `commit=False` only counts them.
+
+        Repeated, it changes nothing until nodes, texts or edges have come. See `kgsync.graph.embed_new.embed_new`.
+        """
+        return embed_new(
+            self.connection,
+            model,
+            self.scope().labels,
+            commit=commit,
+            config=self.config,
+            cache=self.workspace.root / "vectors",
+            progress=progress,
+        )
 
     def validate(self, *, quarantine: bool = True) -> ValidationReport:
         """Run the Cypher checks over the predicted edges; failing ones are quarantined with their reasons."""

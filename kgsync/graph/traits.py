@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
 from kgsync.candidates.signatures import COMMON, ENOUGH, RARE, RULE, Signature
+from kgsync.claims import apart
 from kgsync.graph import inspect, names, statements
 from kgsync.graph.connection import Connection
-from kgsync.graph.ends import End, end
 from kgsync.progress import Progress, silent
 from kgsync.schema import NO_LABEL, Kind, Order, Schema, Trait, Value
 
@@ -53,24 +53,6 @@ def changing(connection: Connection, properties: Sequence[str]) -> tuple[str, ..
         return ()
     rows = connection.read(statements.load("validate/machinery/changing").text, properties=list(properties))
     return tuple(row["relation"] for row in rows)
-
-
-def exceptions(
-    connection: Connection, trait: Trait, common: Sequence[str] = (), limit: int = 5
-) -> list[tuple[End, End]]:
-    """Return some known edges that do not agree with a trait of a relation (not for the usual numbers)."""
-    value = trait.value
-    if value is (trait.kind == "loops"):  # it may have loops, or need not be symmetric: nothing can disagree
-        return []
-    given: dict[str, Any] = {
-        "labels": list(value) if isinstance(value, tuple) else [],
-        "number": value if isinstance(value, int) else 0,
-        "name": value if isinstance(value, str) else "",
-        "order": asdict(value) if isinstance(value, Order) else {"head": "", "before": True, "tail": ""},
-    }
-    text = statements.load("validate/machinery/exceptions").fill(relation=trait.relation)
-    rows = connection.read(text, kind=trait.kind, common=list(common), limit=limit, **given)
-    return [(end(row["head"]), end(row["tail"])) for row in rows]
 
 
 @dataclass
@@ -258,27 +240,15 @@ def _disjoint(sets: Mapping[tuple[str, ...], int], common: Collection[str]) -> l
         carriers.update(dict.fromkeys(telling, entities))
         both.update(dict.fromkeys(combinations(telling, 2), entities))  # labels are sorted
     n_entities = sum(sets.values())
-    apart: set[tuple[str, str]] = set()
+    pairs: set[tuple[str, str]] = set()
     for one, other in combinations(sorted(label for label, count in carriers.items() if count >= ENOUGH), 2):
         rarer, expected = min(carriers[one], carriers[other]), carriers[one] * carriers[other] / n_entities
         together = both[one, other]
         if together <= (1 - RULE) * rarer and (together <= 1 or together <= 0.1 * expected):
-            apart.add((one, other))
+            pairs.add((one, other))
     found = []
-    while apart:
-        group = _grown(min(apart), apart)
-        pairs = set(combinations(group, 2))
+    for group in apart(pairs):
         support = min(carriers[label] for label in group)
-        overlap = max(both[pair] / min(carriers[pair[0]], carriers[pair[1]]) for pair in pairs)
+        overlap = max(both[pair] / min(carriers[pair[0]], carriers[pair[1]]) for pair in combinations(group, 2))
         found.append(Trait("", "disjoint", group, support, round(1 - overlap, 4)))
-        apart -= pairs
     return found
-
-
-def _grown(pair: tuple[str, str], apart: Collection[tuple[str, str]]) -> tuple[str, ...]:
-    """Return a set of labels, any two of which are in `apart`, that begins with `pair`."""
-    group = list(pair)
-    for label in sorted({label for two in apart for label in two} - set(pair)):
-        if all((min(label, member), max(label, member)) in apart for member in group):
-            group.append(label)
-    return tuple(sorted(group))

@@ -117,8 +117,11 @@ def train_members(
         if folder is None or len(folders) == 1:
             trained.append(member())
         else:
-            extra = [] if lessons is None else [lessons.triples, lessons.weights.view(np.int32)]
-            extra += [] if start is None else [table.numpy().view(np.int32) for table in start.state_dict().values()]
+            extra: list[np.ndarray[Any, Any]] = []
+            if lessons is not None:
+                extra += [lessons.triples, lessons.weights.view(np.int32)]
+            if start is not None:
+                extra += [table.numpy().view(np.int32) for table in start.state_dict().values()]
             ends = f"{single.epochs} {single.steps} {single.time_budget}"
             mark = f"{fingerprint(single, triples, joined(valid, also_true), *extra)} {ends}"
             trained.append(finished.once(member, folder, mark))

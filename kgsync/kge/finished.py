@@ -28,8 +28,8 @@ def once(train: Callable[[], Trained], folder: Path, mark: str) -> Trained:
             return Trained(model=model, config=TrainConfig(**kept["config"]), history=history, **kept["about"])
     trained = train()
     about = {name: getattr(trained, name) for name in ("best_epoch", "steps", "seconds", "stopped")}
-    history = [asdict(epoch) for epoch in trained.history]
-    kept = {"mark": mark, "config": asdict(trained.config), "history": history, "about": about}
+    epochs = [asdict(epoch) for epoch in trained.history]
+    kept = {"mark": mark, "config": asdict(trained.config), "history": epochs, "about": about}
     artefact.save(trained.model, path, kept)
     return trained
 

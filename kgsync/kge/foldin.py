@@ -5,21 +5,23 @@ on new neighbours), that equal edges give equal rows, and that no row is worse t
 
 A row x minimises, over the edges of its entity, the cross-entropies of the training (`criteria.Softmax`):
 
-    sum_(x, r, t) -log p(t | x, r) - log p(x | t, r')  +  W mean_q log(1 + exp(s_q(x)) / Z_q)  +  |x - x0|² H / 2σ²
+    sum_(x, r, t) w (-log p(t | x, r) - log p(x | t, r'))  +  W mean_q log(1 + exp(s_q(x)) / Z_q)  +  |x - x0|² H / 2σ²
 
+- w is 1, or how much an edge counts that is only expected. That counts less still in -log p(x | t, r'): new entities
+  would crowd out others as answers.
 - The second part is what training lets an entity lose as a competitor in all queries q that it does not answer, Z_q
   being the sum of exp(s) over the known entities. Few edges of a new entity are known yet, so W is the weight of all
   training queries times the share of a mean entity's edges that it has. Without it, new entities crowd out others.
 - The last part replaces N3, which is far too weak where there is one edge: σ² is the variance of the known rows.
 - x0 is the mean of the known rows, each weighing as much as the model believes that it has these very edges:
-  softmax over known entities of sum_edges s(t, r') / sqrt(number of edges).
+  softmax over known entities of sum_edges w s(t, r') / sqrt(sum_edges w).
 
 For models whose score is a product it is strictly convex. What it finds: benchmarks/results/new-entities-*.json.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ from kgsync.kge.models import KgeModel, as_tensor, made_of
 from kgsync.kge.partition import log_sum_exp, paired
 
 HOLD = 0.5  # H: how firmly a row is held to where it starts
+AS_ANSWER = 0.3  # of the weight of an edge that is only expected
 STEPS = 12
 BACKGROUND = 512  # queries of the training in which new rows compete: a sample stands for all
 LIVE_SCORES = 1 << 24  # scores kept at a time (64 MiB)
@@ -42,11 +45,18 @@ ROWS = 256  # new entities at a time, at most
 
 @torch.no_grad()
 def fold_in(
-    model: KgeModel, edges: np.ndarray[Any, Any], n_new: int, *, trained_on: np.ndarray[Any, Any] | None = None
+    model: KgeModel,
+    edges: np.ndarray[Any, Any],
+    n_new: int,
+    *,
+    trained_on: np.ndarray[Any, Any] | None = None,
+    weights: np.ndarray[Any, Any] | None = None,
+    otherwise: Tensor | None = None,
 ) -> Tensor:
     """Return rows [n_new, d] for new entities, which `edges` [m, 3] number from `model.n_entities` on.
 
-    Each edge has at least one new end. An entity that no path of edges joins to a known one gets the mean row.
+    Each edge has at least one new end, and counts as much as `weights` [m] say: less than 1 where it is only expected.
+    An entity that no path of edges joins to a known one gets its row of `otherwise` [n_new, d], else the mean row.
     `trained_on` [n, 3], the triples of the training, keep new entities from crowding out known ones.
 
     Raises:
@@ -54,9 +64,9 @@ def fold_in(
     """
     n_known = model.n_entities
     check_triples(edges, n_known + n_new, model.n_relations)
-    links = _links(edges, n_known, model.n_relations)
+    links = _links(edges, n_known, model.n_relations, weights)
     table = model.entities.detach()
-    ends = torch.cat([table, table.mean(dim=0).repeat(n_new, 1)])
+    ends = torch.cat([table, table.mean(dim=0).repeat(n_new, 1) if otherwise is None else otherwise])
     background = None if trained_on is None else _background(model, trained_on)
     placed = torch.arange(len(ends)) < n_known
     todo, again = torch.unique(links.rows), torch.unique(links.rows[links.others >= n_known])
@@ -76,7 +86,7 @@ def _settle(model: KgeModel, ends: Tensor, links: _Links, background: _Backgroun
     for chosen in torch.split(torch.unique(links.rows), max(1, min(ROWS, LIVE_SCORES // n_known))):
         part = links[torch.isin(links.rows, chosen)]
         own = torch.searchsorted(chosen, part.rows)
-        group = _Group(model, ends, _Links(own, part.relations, part.others), len(chosen), background)
+        group = _Group(model, ends, replace(part, rows=own), len(chosen), background)
         found[n_known + chosen] = group.rows()
     return found
 
@@ -94,12 +104,15 @@ class _Links:
     rows: Tensor  # [m], from 0
     relations: Tensor  # [m], to 2 * n_relations: the second half where the new entity is the tail
     others: Tensor  # [m], the entities at the other ends
+    weights: Tensor  # [m], how much each counts
 
     def __getitem__(self, chosen: Tensor) -> _Links:
-        return _Links(self.rows[chosen], self.relations[chosen], self.others[chosen])
+        return _Links(self.rows[chosen], self.relations[chosen], self.others[chosen], self.weights[chosen])
 
 
-def _links(edges: np.ndarray[Any, Any], n_known: int, n_relations: int) -> _Links:
+def _links(
+    edges: np.ndarray[Any, Any], n_known: int, n_relations: int, weights: np.ndarray[Any, Any] | None = None
+) -> _Links:
     """Return the links of `edges`: an edge between two new entities gives one to each, a loop none."""
     heads, relations, tails = as_tensor(edges.reshape(-1, 3)).T
     old = torch.maximum(heads, tails) < n_known
@@ -111,9 +124,12 @@ def _links(edges: np.ndarray[Any, Any], n_known: int, n_relations: int) -> _Link
         )
     both = torch.cat([heads, tails]), torch.cat([relations, relations + n_relations]), torch.cat([tails, heads])
     triples = torch.stack(both, dim=1)
-    triples = triples[(triples[:, 0] >= n_known) & (triples[:, 0] != triples[:, 2])]
-    rows, asked, others = torch.unique(triples, dim=0).T  # a duplicate counts once
-    return _Links(rows - n_known, asked, others)
+    counted = torch.ones(len(edges)) if weights is None else torch.from_numpy(weights.astype(np.float32))
+    new = (triples[:, 0] >= n_known) & (triples[:, 0] != triples[:, 2])
+    found, places = torch.unique(triples[new], dim=0, return_inverse=True)  # a duplicate counts once, at its most
+    most = torch.zeros(len(found)).scatter_reduce_(0, places, counted.repeat(2)[new], "amax")
+    rows, asked, others = found.T
+    return _Links(rows - n_known, asked, others, most)
 
 
 @dataclass(frozen=True)
@@ -146,7 +162,8 @@ class _Group:
         self.table = ends[: model.n_entities]
         self.links = links
         self.n = n
-        self.degrees = torch.bincount(links.rows, minlength=n)
+        self.degrees = torch.zeros(n).index_add_(0, links.rows, links.weights)
+        self.answering = torch.where(links.weights < 1, AS_ANSWER * links.weights, links.weights)
         self.variance = float(self.table.var(dim=0, correction=0).mean().clamp_min(1e-12))
         n_relations = model.n_relations
         own = torch.stack([links.rows, links.relations], dim=1)
@@ -167,16 +184,18 @@ class _Group:
         """Return x0."""
         beliefs = torch.zeros(self.n, len(self.table))
         size = max(1, LIVE_SCORES // len(self.table))
-        for rows, asked in zip(torch.split(self.links.rows, size), torch.split(self.asked, size), strict=True):
+        parts = (torch.split(each, size) for each in (self.links.rows, self.asked, self.links.weights))
+        for rows, asked, weights in zip(*parts, strict=True):
             scores = self.model.similarity(self.table, self.queries[asked]).T  # [l, E]
-            beliefs.index_add_(0, rows, scores)
+            beliefs.index_add_(0, rows, scores * weights[:, None])
         beliefs /= self.degrees.sqrt()[:, None]
         return torch.softmax(beliefs, dim=1) @ self.table
 
     def _losses(self, rows: Tensor) -> Tensor:
         """Return the loss of each row."""
         losses = (rows - self.start).square().sum(dim=1) * (HOLD / self.variance / 2)
-        losses = losses.index_add(0, self.links.rows, self._as_anchors(rows) + self._as_answers(rows))
+        told = self._as_anchors(rows) * self.links.weights + self._as_answers(rows) * self.answering
+        losses = losses.index_add(0, self.links.rows, told)
         return losses if self.background is None else losses + self._as_competitors(rows, self.background)
 
     def _as_anchors(self, rows: Tensor) -> Tensor:

@@ -58,3 +58,23 @@ def pad(rows: Rows) -> Rows:
     squares = np.square(rows.astype(np.float64)).sum(axis=1)
     rest = np.sqrt(squares.max(initial=0.0) - squares)
     return np.concatenate([rows, rest[:, None]], axis=1).astype(np.float32)
+
+
+def further(scoring: str, rows: Rows, entities: Rows) -> tuple[Rows, int]:
+    """Return vectors of further rows [m, d] for the index of a model's `entities` [n, d], and how many were shortened.
+
+    A padded vector is as long as the longest of `entities`. A longer row would come out of the index as less like a
+    query than it is, so it is shortened to that length: what it ranks itself stays in order, and its own score as an
+    answer falls to what the index searches by.
+
+    Raises:
+        DataError: as for `vectors`.
+    """
+    if scoring not in PRODUCTS:
+        return vectors(scoring, rows, rows[:0]).entities, 0
+    longest = np.square(entities.astype(np.float64)).sum(axis=1).max(initial=0.0)
+    squares = np.square(rows.astype(np.float64)).sum(axis=1)
+    scale = np.sqrt(longest / np.maximum(squares, longest)) if longest > 0 else np.zeros(len(rows))
+    rest = np.sqrt(np.maximum(longest - squares, 0.0))
+    found = np.concatenate([rows * scale[:, None], rest[:, None]], axis=1).astype(np.float32)
+    return found, int((squares > longest).sum())

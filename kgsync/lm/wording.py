@@ -106,10 +106,13 @@ def propose(
 
 
 def by_decoder(decoder: Decoder, name: str, before: str, pairs: Pairs) -> str:
-    """Return the template that makes sentences about `pairs` the likeliest, per token, in the eyes of a decoder."""
+    """Return the template that makes sentences about `pairs` the likeliest in the eyes of a decoder.
+
+    Whole sentences are compared, not their mean per token: that would favour words that say nothing.
+    """
     from kgsync.lm.write import continued
 
-    candidates = [before, *_phrased(name)]
+    candidates = [before, *_phrased(name, before)]
     for head, tail in pairs[:WRITTEN]:
         line = continued(decoder, f"{SHOWN}{head} | {tail} | {name} |", TOKENS).partition("\n")[0]
         candidates.append(_template_of(line, head, tail))
@@ -118,8 +121,9 @@ def by_decoder(decoder: Decoder, name: str, before: str, pairs: Pairs) -> str:
         return before
     filled = [[Template(each, name).filled(head, tail)[0] for each in usable] for head, tail in pairs]
     nothing = Cloze("", "", "", 0)
-    scores = np.array([decoder.scores([nothing], [sentences])[0] for sentences in filled])  # [pairs, templates]
-    return usable[int(scores.mean(axis=0).argmax())]
+    means = np.array([decoder.scores([nothing], [sentences])[0] for sentences in filled])  # [pairs, templates]
+    lengths = np.array([[len(decoder.tokens(sentence)) for sentence in sentences] for sentences in filled])
+    return usable[int((means * lengths).mean(axis=0).argmax())]
 
 
 def by_endpoint(endpoint: Endpoint, name: str, before: str, pairs: Pairs) -> str:
@@ -162,13 +166,13 @@ def _examples(words: Verbalizer, relation: int, seed: int) -> list[tuple[str, st
     return told[:EXAMPLES]
 
 
-def _phrased(name: str) -> list[str]:
-    """Return the ways in which a relation's name could stand between its ends."""
+def _phrased(name: str, before: str) -> list[str]:
+    """Return the ways in which a relation's name could stand between its ends, as a noun where it seems to be one."""
+    verbs = [f"{{head}} {name} {{tail}}", f"{{head}} is {name} {{tail}}", f"{{head}} has {name} {{tail}}"]
+    if "{head} has the " not in before:  # what the derived template makes of nouns
+        return verbs
     return [
-        f"{{head}} {name} {{tail}}",
-        f"{{head}} is {name} {{tail}}",
-        f"{{head}} has {name} {{tail}}",
-        f"{{head}} has the {name} {{tail}}",
+        *verbs,
         f"{{head}} is the {name} {{tail}}",
         f"The {name} of {{head}} is {{tail}}",
         f"{{tail}} is the {name} of {{head}}",

@@ -18,6 +18,7 @@ from kgsync.plan import PlannedEdge
 from kgsync.reliability import Reliability
 from kgsync.report.intervals import wilson
 from kgsync.report.quality import RelationQuality, VoiceQuality
+from kgsync.synergy.result import Gain, Synergy
 
 WIDTH = 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 348.0, 12.0, 36.0  # of the area that is drawn on; the last from below
@@ -143,6 +144,47 @@ def voices(rows: Sequence[VoiceQuality]) -> Chart:
         texts += [Text(88, y + 4, row.name, "end"), Text(314, y + 4, f"{row.mrr.value:.3f}", "start", "number")]
     described = "; ".join(dot.says for dot in dots)
     return Chart("Each voice alone, and together", described, height, tuple(lines), tuple(texts), tuple(dots))
+
+
+def arms(compared: Synergy) -> Chart:
+    """Return the MRR of every arm of a comparison with its interval; the axis begins where something is."""
+    height = len(compared.arms) * _ROW + 44.0
+    low, high = min(arm.mrr.low for arm in compared.arms), max(arm.mrr.high for arm in compared.arms)
+    room = 0.04 * (high - low)
+    x = _Axis(max(0.0, low - room), min(1.0, high + room), 96.0, 308.0)
+    lines, texts = _grid(x, height, "MRR on hidden edges")
+    dots: list[Dot] = []
+    for place, arm in enumerate(compared.arms):
+        y, kind = place * _ROW + 20.0, "other" if arm.name in compared.alone else "value"
+        says = f"{arm.name}: {arm.mrr.value:.4f} ({arm.mrr.low:.4f} to {arm.mrr.high:.4f})"
+        lines.append(Line(x(arm.mrr.low), y, x(arm.mrr.high), y, f"range {kind}"))
+        dots.append(Dot(x(arm.mrr.value), y, kind, says))
+        texts += [Text(88, y + 4, arm.name, "end"), Text(314, y + 4, f"{arm.mrr.value:.3f}", "start", "number")]
+    described = "; ".join(dot.says for dot in dots)
+    return Chart("Alone, together, and taught", described, height, tuple(lines), tuple(texts), tuple(dots))
+
+
+def gains(compared: Synergy) -> Chart:
+    """Return by how much arms are above others, over all answers, with intervals around or beside 0."""
+    rows = [gain for gain in compared.gains if not gain.rare]
+    height = len(rows) * _ROW + 44.0
+    low, high = min(0.0, *(row.delta.low for row in rows)), max(0.0, *(row.delta.high for row in rows))
+    room = 0.04 * ((high - low) or 0.01)
+    x = _Axis(low - room, high + room, 158.0, _RIGHT)
+    lines, texts = _grid(x, height, "gain in MRR")
+    lines.append(Line(x(0), 6, x(0), height - 36, "ideal"))
+    dots: list[Dot] = []
+    for place, row in enumerate(rows):
+        y, kind = place * _ROW + 20.0, "value" if row.primary else "other"
+        lines.append(Line(x(row.delta.low), y, x(row.delta.high), y, f"range {kind}"))
+        dots.append(Dot(x(row.delta.value), y, kind, f"{_versus(row)}: {row.told()}"))
+        texts.append(Text(150, y + 4, _versus(row), "end"))
+    described = "; ".join(dot.says for dot in dots) + ". What lies on the dashed line gains nothing."
+    return Chart("What one gains over another", described, height, tuple(lines), tuple(texts), tuple(dots))
+
+
+def _versus(gain: Gain) -> str:
+    return f"{gain.ours} − {gain.theirs}"
 
 
 def reliability(judged: Reliability) -> Chart:

@@ -18,6 +18,8 @@ from kgsync.rules import artefact as rule_files
 from kgsync.rules.voice import RuleVoice
 from kgsync.runs import Run, Workspace
 from kgsync.snapshot import Snapshot
+from kgsync.synergy import result
+from kgsync.synergy.result import Synergy
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Dossier:
     problems: tuple[Mapping[str, Any], ...]  # planned edges that were not written
     findings: kept.Findings | None
     manifests: Mapping[str, Mapping[str, Any]]  # snapshot, model, plan -> manifest
+    compared: tuple[Synergy, ...] = ()  # what `kgsync report --synergy` found on the snapshot
 
     @classmethod
     def read(cls, workspace: Workspace, run_id: str | None = None) -> Dossier:
@@ -74,7 +77,20 @@ class Dossier:
             problems=_problems(run.folder / "rejected.jsonl"),
             findings=kept.found(run),
             manifests=manifests,
+            compared=result.kept(workspace.root, snapshot_id) if snapshot_id else (),
         )
+
+
+def snapshot_of(run: Run) -> str:
+    """Return the id of the snapshot that a run is about.
+
+    Raises:
+        NotFoundError: it has pulled nothing yet.
+    """
+    for step in run.steps.values():
+        if "snapshot" in step:
+            return str(step["snapshot"])
+    raise NotFoundError(f"run {run.id} has no snapshot yet", fix="run `kgsync pull`, and leave the run out")
 
 
 def _there(find: Callable[[str], Path], wanted: str | None) -> Path | None:

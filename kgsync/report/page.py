@@ -110,6 +110,7 @@ def _content(dossier: Dossier) -> dict[str, Any]:
         "ids": repeat.ids(dossier),
         "hashes": repeat.hashes(dossier),
         "rank": plan.model.get("rank") if plan else None,
+        "compared": [(each, charts.arms(each), charts.gains(each)) for each in dossier.compared],
         "learned": None,
         **(_of_model(learned) if learned else {}),
     }

@@ -1,0 +1,6 @@
+// promises: read-only; how many rows a statement has
+// columns: exceptions
+CALL () {
+{{exceptions}}
+}
+RETURN count(*) AS exceptions
