@@ -101,6 +101,12 @@ def test_the_interval_of_one_seed_is_as_wide_as_theory_says() -> None:
     assert (effect.high - effect.low) / 2 == pytest.approx(half, rel=0.1)
 
 
+def test_more_seeds_that_say_the_same_about_the_same_pairs_make_nothing_surer() -> None:
+    values = np.random.default_rng(2).normal(0, 1, (400, 2))
+    alone, thrice = one([values]), one([values] * 3)
+    assert (thrice.low, thrice.high) == pytest.approx((alone.low, alone.high), abs=0.02)
+
+
 def test_what_is_said_of_one_pair_is_drawn_together() -> None:
     values = np.repeat(np.random.default_rng(3).normal(0, 1, 40), 25)
     column = [np.stack([values, values], axis=1)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.models import MODELS
 from kgsync.kge.optimizer import OPTIMIZERS
+from kgsync.processor import has_bf16
 
 RANKS = 100, 400  # the smaller a graph, the more room per entity helps, and the less it costs
 ENTITY_FLOATS = 400_000  # rank x entities that is aimed at between the two
@@ -21,7 +21,6 @@ ALL_ENTITIES_ELSE = 50_000
 NEGATIVES = 4_096
 LOSSES = "softmax", "bce", "margin"
 RATES = {"adagrad": 0.1, "adam": 0.001}
-BF16_UNITS = {"avx512_bf16", "amx_bf16"}  # processors without them emulate, far slower than float32
 
 
 def resolve(config: TrainConfig, n_entities: int, n_queries: int) -> TrainConfig:
@@ -37,7 +36,7 @@ def resolve(config: TrainConfig, n_entities: int, n_queries: int) -> TrainConfig
     sampled = n_entities > ALL_ENTITIES.get(config.model, ALL_ENTITIES_ELSE)
     # Decided by what the processor has, not by timing it: the same machine must always give the same bytes.
     precise = config.precision == "f32" or not kind.bf16_safe
-    bf16 = not precise and (config.precision == "bf16" or _has_bf16())
+    bf16 = not precise and (config.precision == "bf16" or has_bf16())
     return replace(
         config,
         rank=config.rank or rank,
@@ -79,12 +78,3 @@ def check(config: TrainConfig) -> None:
     for name, holds, expected in rules:
         if not holds:
             raise ConfigError(f"train.{name} is {getattr(config, name)}", fix=f"make it {expected}")
-
-
-def _has_bf16() -> bool:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "")
-    return not BF16_UNITS.isdisjoint(flags.split())

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +24,7 @@ from torch.nn.functional import normalize
 from kgsync import files
 from kgsync.errors import ConfigError, DataError, KgsyncError, NotFoundError, UnavailableError
 from kgsync.lm.vector_cache import VectorCache
+from kgsync.processor import has_bf16
 from kgsync.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -251,9 +252,3 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
         if bars:
             library.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def has_bf16() -> bool:
-    """Return whether the processor multiplies bf16 numbers itself."""
-    supported: Any = torch.ops.mkldnn._is_mkldnn_bf16_supported
-    return bool(supported())

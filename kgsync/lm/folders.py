@@ -15,7 +15,7 @@ import torch
 
 from kgsync import files
 from kgsync.errors import DataError, KgsyncError, NotFoundError, UnavailableError
-from kgsync.lm.encoder import has_bf16
+from kgsync.processor import has_bf16
 
 Kind = Literal["encoder", "decoder"]
 

@@ -21,10 +21,10 @@ from torch.nn.functional import normalize
 
 from kgsync.errors import DataError
 from kgsync.kge import artefact
-from kgsync.lm.encoder import has_bf16
 from kgsync.lm.neighbours import Bank, Neighbours
 from kgsync.lm.texts import EntityText
 from kgsync.lm.words import Words
+from kgsync.processor import has_bf16
 
 FULL_FLOATS = 8_000_000  # up to which every relation has a full matrix
 LOW_RANK = 32

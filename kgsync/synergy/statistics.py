@@ -1,4 +1,4 @@
-"""How sure a mean over seeds and pairs of entities is: a nested bootstrap, and Holm's correction.
+"""How sure a mean over seeds and pairs of entities is: a bootstrap of both, and Holm's correction.
 
 Reads one value per seed and question; what is not to be counted is NaN.
 """
@@ -28,8 +28,9 @@ class Effect:
 def bootstrap(columns: Mapping[str, Sequence[Floats]], pairs: np.ndarray[Any, Any]) -> dict[str, Effect]:
     """Return the effect of every column, which has an array [n, 2] for each seed; `pairs` [n] number the pairs.
 
-    Seeds are drawn first, then pairs of entities in each: what is said of one pair is not independent. All columns see
-    the same draws.
+    Seeds are drawn, and pairs of entities once for all of them (Owen 2007, the pigeonhole bootstrap, arXiv:0712.1111):
+    every seed is asked about the same edges, so drawing pairs anew in each would promise too much. What is said of
+    one pair is not independent. All columns see the same draws.
     """
     if not columns:
         return {}
@@ -41,8 +42,8 @@ def bootstrap(columns: Mapping[str, Sequence[Floats]], pairs: np.ndarray[Any, An
     means = np.empty((DRAWS, len(columns)))
     for draw in range(DRAWS):
         total, weight = np.zeros(len(columns)), np.zeros(len(columns))
+        times = np.bincount(random.integers(n_pairs, size=n_pairs), minlength=n_pairs).astype(np.float64)
         for seed in random.integers(len(seeds), size=len(seeds)):
-            times = np.bincount(random.integers(n_pairs, size=n_pairs), minlength=n_pairs).astype(np.float64)
             total, weight = total + times @ sums[seed], weight + times @ counts[seed]
         means[draw] = total / np.maximum(weight, 1)
     whole = sum(each.sum(axis=0) for each in sums) / np.maximum(sum(each.sum(axis=0) for each in counts), 1)
