@@ -119,7 +119,8 @@ def test_a_tuned_encoder_and_its_voice_are_saved_and_loaded(encoder: Encoder, st
     again = encoders.load(tmp_path / "tuned" / "encoder")
     asked = torch.arange(18), torch.zeros(18, dtype=torch.int64)
     assert torch.equal(voice.scores(*asked), result.voice.scores(*asked))
-    assert torch.equal(again.encode(["apple"])[0], result.voice.bank.vectors[0])
+    # Not to the bit: products of one text and of several are summed in another order.
+    torch.testing.assert_close(again.encode(["apple"])[0], result.voice.bank.vectors[0], rtol=0.0, atol=1e-4)
 
 
 def test_settings_out_of_range_are_named(encoder: Encoder, start: TextVoice) -> None:
