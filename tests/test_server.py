@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 
 import neo4j
 import psutil
@@ -286,6 +287,19 @@ def test_server_whose_up_was_killed_is_adopted_not_started_twice(stopped: Path) 
     assert local.find() is None
     (stopped / "run.json").unlink()  # the moment before it was written
     assert local.up().pid == run["pid"]
+    assert state() == "running"
+
+
+@pytest.mark.fault
+def test_server_that_dies_while_it_is_adopted_is_followed_by_another(stopped: Path) -> None:
+    starting = spawn_up()
+    run = wait_for(stopped / "run.json")
+    starting.kill()
+    starting.communicate()
+    dying = psutil.Process(int(str(run["pid"])))
+    dying.suspend()
+    Timer(1.0, dying.kill).start()
+    assert local.up().pid != dying.pid
     assert state() == "running"
 
 

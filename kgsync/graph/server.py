@@ -106,7 +106,10 @@ def up(
         wanted = _wanted(home, remembered, version, browser, memory)
         process = _process(home) or processes.search(home)
         if process is not None and wanted == remembered:
-            return _with_news(_await(process, home, wanted, progress))
+            try:
+                return _with_news(_await(process, home, wanted, progress))
+            except UnavailableError:  # it was just about to end: we start another
+                process = None
 
         classpath = _classpath(wanted, progress)
         free = shutil.disk_usage(home).free >> 20
