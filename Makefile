@@ -1,6 +1,8 @@
 # `make demo` and `make test` are all that a person needs; `make` alone lists the rest.
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without bytecode every process compiles torch and pandas anew: half a minute, in hundreds of tests.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 EXTRAS := .[lm,web]
