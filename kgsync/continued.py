@@ -1,16 +1,17 @@
 """Going on from an earlier model, so that a graph that grew a little need not be learned anew.
 
-Reads the earlier model and the changed snapshot. Promises that no edge from which the earlier model has learned is
-hidden from the new one: it would be no test for it.
+Reads the earlier model and the changed snapshot. Promises that no edge from which the earlier model has learned, or
+by which it was stopped, tests the new one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from kgsync.config import SplitConfig
 from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.models import KgeModel
@@ -28,13 +29,20 @@ class Start:
     parts: Split
 
 
-def go_on(previous: Model, snapshot: Snapshot, parts: Split, config: TrainConfig) -> Start:
-    """Return where the training on `parts` of `snapshot` goes on from `previous`.
+def go_on(previous: Model, snapshot: Snapshot, split: SplitConfig, parts: Split, config: TrainConfig) -> Start:
+    """Return where the training on `parts` of `snapshot`, which is its `split`, goes on from `previous`.
 
     Raises:
-        ConfigError: `previous` has no embeddings, or `config` asks for several.
+        ConfigError: `previous` has no embeddings or another split, or `config` asks for several.
         DataError: the two graphs have no entity or no relation in common.
     """
+    before = asdict(previous.split)
+    for name, value in asdict(split).items():
+        if value != before[name]:  # what stopped or weighed the earlier model would test this one
+            raise ConfigError(
+                f"split.{name} is {value}, and model {previous.id} was trained with {before[name]}",
+                fix=f"set split.{name} to {before[name]}, or train without --from-model",
+            )
     if config.members > 1:
         raise ConfigError(
             f"train.members is {config.members}, and one model goes on from model {previous.id}",

@@ -69,7 +69,7 @@ def train(
     if folder is not None and (path := _trained(folder, wanted)) is not None:
         return Model.load(path, snapshot)
     parts = _split(snapshot, split)
-    start = go_on(previous, snapshot, parts, config) if previous else None
+    start = go_on(previous, snapshot, split, parts, config) if previous else None
     if start is not None:
         parts = _refuse_unmeasured(snapshot, start.parts)
     began = time.monotonic()

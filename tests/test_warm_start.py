@@ -175,8 +175,8 @@ def grown() -> tuple[Snapshot, Snapshot]:
 def test_what_the_model_before_has_learned_is_hidden_from_none() -> None:
     old, new = grown()
     before = learn.train(old, config=SMALL, voices=ALONE)
-    parts = split_snapshot(new, SplitConfig(seed=5))  # another split: most of what it hides was learned before
-    start = go_on(before, new, parts, SMALL)
+    parts = split_snapshot(new, SplitConfig(seed=5))  # not its own split: most of what it hides was learned before
+    start = go_on(before, new, before.split, parts, SMALL)
 
     def pairs(snapshot: Snapshot, triples: np.ndarray) -> set[frozenset[Any]]:
         keys = [entity.key for entity in snapshot.identities]
@@ -228,3 +228,11 @@ def test_settings_that_do_not_fit_the_model_before_are_refused(change: dict[str,
     before = learn.train(old, config=SMALL, voices=ALONE)
     with pytest.raises(ConfigError, match=said):
         learn.train(new, config=replace(SMALL, **change), voices=ALONE, previous=before)
+
+
+def test_what_tested_or_stopped_the_model_before_does_not_change_sides() -> None:
+    old, new = grown()
+    before = learn.train(old, config=SMALL, voices=ALONE)
+    for split, said in ((SplitConfig(seed=5), "split.seed is 5"), (SplitConfig(test=0.2), "split.test is 0.2")):
+        with pytest.raises(ConfigError, match=said):
+            learn.train(new, config=SMALL, voices=ALONE, split=split, previous=before)
