@@ -44,12 +44,26 @@ class Exact:
 
 
 @dataclass(frozen=True)
+class _Table:
+    """All scores of a relation in one direction, where they fit into one block; then no score is made twice."""
+
+    scores: torch.Tensor  # [anchors, n answers], -inf where barred
+    offered: Rows  # [n answers], ascending
+
+    def at(self, rows: Rows, answers: Rows) -> Floats:
+        columns = np.searchsorted(self.offered, answers)
+        found: Floats = self.scores.numpy()[rows, columns].astype(np.float64)
+        return found
+
+
+@dataclass(frozen=True)
 class _Answers:
     """The best answers to queries, one row per anchor."""
 
     anchors: Rows  # [n], ascending
     best: Rows  # [n, m] entities, -1 where there are fewer
     log_total: Floats  # [n]: log of the sum of exp(score) over all admissible answers
+    table: _Table | None = None  # of these anchors
 
     def total_of(self, anchors: Rows) -> Floats:
         found: Floats = self.log_total[np.searchsorted(self.anchors, anchors)]
@@ -81,8 +95,8 @@ class Scorer:
         pairs = np.concatenate([from_heads, from_tails[only_tail]])
         backward = _merge(backward, self._ask(relation, _missing(pairs[:, 1], backward), best, backward=True))
         heads, tails = pairs.T
-        to_tail = self.pair_scores(relation, heads, tails, backward=False) - forward.total_of(heads)
-        to_head = self.pair_scores(relation, tails, heads, backward=True) - backward.total_of(tails)
+        to_tail = self._found_scores(relation, heads, tails, forward, backward=False) - forward.total_of(heads)
+        to_head = self._found_scores(relation, tails, heads, backward, backward=True) - backward.total_of(tails)
         return Candidates(
             heads=heads,
             tails=tails,
@@ -130,13 +144,22 @@ class Scorer:
     def _ask(self, relation: int, anchors: Rows, count: int, *, backward: bool) -> _Answers:
         best = np.full((len(anchors), count), -1)
         log_total = np.full(len(anchors), -np.inf)
+        table = None
         for where, block, answers in self._blocks(relation, anchors, backward=backward):
+            if len(block) == len(anchors):
+                table = _Table(block.clone(), answers)
             with torch.inference_mode():
                 top = block.topk(min(count, block.shape[1]), dim=1)  # [b, m]
             found = answers[top.indices.numpy()]
             best[where, : found.shape[1]] = np.where(np.isfinite(top.values.numpy()), found, -1)
             log_total[where] = _log_total(block, top.values[:, :1], self._name(relation))
-        return _Answers(anchors, best, log_total)
+        return _Answers(anchors, best, log_total, table)
+
+    def _found_scores(self, relation: int, anchors: Rows, answers: Rows, found: _Answers, *, backward: bool) -> Floats:
+        """Return the score of `answers[i]`, which is admissible, to the query of `anchors[i]`, which was asked."""
+        if found.table is None:
+            return self.pair_scores(relation, anchors, answers, backward=backward)
+        return found.table.at(np.searchsorted(found.anchors, anchors), answers)
 
     def pair_scores(self, relation: int, anchors: Rows, answers: Rows, *, backward: bool) -> Floats:
         """Return the score of `answers[i]` to the query of `anchors[i]`, for many i, by small products."""
@@ -191,12 +214,18 @@ def _missing(anchors: Rows, answers: _Answers) -> Rows:
 
 
 def _merge(one: _Answers, other: _Answers) -> _Answers:
+    """Return the answers of both."""
     if len(other.anchors) == 0:
         return one
     order = np.argsort(np.concatenate([one.anchors, other.anchors]))
-    return _Answers(
-        *(np.concatenate([getattr(one, name), getattr(other, name)])[order] for name in _Answers.__dataclass_fields__)
+    anchors, best, log_total = (
+        np.concatenate([getattr(one, name), getattr(other, name)])[order] for name in ("anchors", "best", "log_total")
     )
+    table = None
+    if one.table is not None and other.table is not None:
+        scores = torch.cat([one.table.scores, other.table.scores])
+        table = _Table(scores[torch.from_numpy(order)], one.table.offered)
+    return _Answers(anchors, best, log_total, table)
 
 
 def _log_total(scores: torch.Tensor, peak: torch.Tensor, relation: str) -> Floats:

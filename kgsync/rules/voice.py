@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from kgsync.rules.mine import Rules, confidence
 
 POWERS = (1.0, 4.0, 8.0, 32.0)
 REMEMBERED = 1 << 23  # steps of walks that are kept (128 MiB)
+LIVE_SCORES = 1 << 20  # scores made at a time (8 MiB)
 PRIOR = 1e-4  # what the share of an answer among the relation's facts adds: it parts ties, no more
 DEGREE = 1e-9  # likewise, for answers that the relation was never seen with
 
@@ -61,6 +63,31 @@ class Walks:
         return len(self.codes) + len(self.neighbours) + len(self.heads)
 
 
+@dataclass(frozen=True)
+class _Weighed:
+    """What the rules of one relation, in one direction, weigh: to the power of `power`."""
+
+    relation: int
+    power: float
+    double: Floats  # [shapes]
+    single: Floats  # [2R]
+    prior: Floats  # [n_entities], as it is
+
+
+class _Memory:
+    """The walks from the anchors that were asked last: anchors come again with other relations."""
+
+    def __init__(self) -> None:
+        self.walks = OrderedDict[int, Walks]()  # the latest last
+        self.steps = 0  # that they hold in all
+
+    def put(self, anchor: int, found: Walks) -> None:
+        self.walks[anchor] = found
+        self.steps += len(found)
+        while self.steps > REMEMBERED and len(self.walks) > 1:
+            self.steps -= len(self.walks.popitem(last=False)[1])
+
+
 class RuleVoice:
     """Scores from rules and the facts they were mined from. `powers` has p for every relation id."""
 
@@ -88,8 +115,7 @@ class RuleVoice:
         self.constants: Matrix = csr_array(values, shape=(len(facts), len(facts)))  # [body query, head query]
         self.for_head: Matrix = csr_array(self.constants.T)
         self.degrees = np.diff(facts.answering.indptr)
-        self._walks = OrderedDict[int, Walks]()  # the latest last
-        self._steps = 0  # that they hold in all
+        self._memory = _Memory()
 
     def scores(self, anchors: Tensor, relations: Tensor, candidates: Tensor | None = None) -> Tensor:
         """Return scores [B, C] of the candidate ids (None: every entity).
@@ -99,14 +125,19 @@ class RuleVoice:
         chosen = slice(None) if candidates is None else candidates.numpy()
         width = self.facts.n_entities if candidates is None else len(candidates)
         out = np.empty((len(anchors), width), self.dtype)
-        for place, (anchor, relation) in enumerate(zip(anchors.tolist(), relations.tolist(), strict=True)):
-            out[place] = self._scores(anchor, relation)[chosen]
+        asked = relations.numpy()
+        size = max(1, LIVE_SCORES // max(1, self.facts.n_entities))
+        for relation in np.unique(asked).tolist():  # what rules weigh is the same for all its queries
+            places = np.flatnonzero(asked == relation)
+            weighed = self._weighed(relation)
+            for part in np.split(places, np.arange(size, len(places), size)):
+                out[part] = self._scores(anchors.numpy()[part], weighed)[:, chosen]
         return torch.from_numpy(out)
 
     def exact(self) -> RuleVoice:
         """Return the voice without rounding; every query is computed by itself as it is."""
         same = copy.copy(self)
-        same.dtype, same._walks, same._steps = np.float64, OrderedDict(), 0
+        same.dtype = np.float64
         return same
 
     def tensors(self) -> dict[str, Tensor]:
@@ -120,33 +151,52 @@ class RuleVoice:
         found = {name: torch.from_numpy(table.astype(np.int32)) for name, table in tables.items()}
         return found | {"powers": torch.from_numpy(self.powers)}
 
-    def _scores(self, anchor: int, relation: int) -> Floats:
-        facts, n, power = self.facts, self.facts.n_entities, float(self.powers[relation])
-        walks = self.walks(anchor)
-        sums = np.bincount(walks.ends, self.double_weights(relation)[walks.codes] ** power, minlength=n)
-        sums = sums + np.bincount(walks.neighbours, self.single_weights(relation)[walks.first] ** power, minlength=n)
-        low, high = facts.starts[facts.inverse(relation)], facts.starts[facts.inverse(relation) + 1]
-        wanted = (walks.heads >= low) & (walks.heads < high)
-        sums = sums + np.bincount(facts.anchors[walks.heads[wanted]], walks.weights[wanted] ** power, minlength=n)
-        query = facts.find(anchor, relation)
-        if query >= 0:  # here the anchor is the constant, and whoever has s(y, d) is an answer
-            _, bodies, values = rows(self.for_head, np.array([query]))
-            place, entities, _ = rows(facts.answers, bodies)
-            sums = sums + np.bincount(entities, values[place] ** power, minlength=n)
-        scores: Floats = sums ** (1 / power) + self.prior(relation)
-        seen = facts.loops[relation]  # r(x, x) is judged by itself: no path leads from x to x
-        scores[anchor] = weights(seen, facts.domain[relation] + seen) if seen else -1.0
+    def _weighed(self, relation: int) -> _Weighed:
+        power = float(self.powers[relation])
+        double, single = self.double_weights(relation) ** power, self.single_weights(relation) ** power
+        return _Weighed(relation, power, double, single, self.prior(relation))
+
+    def _scores(self, anchors: Integers, weighed: _Weighed) -> Floats:  # [b, n_entities]
+        facts, power, shape = self.facts, weighed.power, (len(anchors), self.facts.n_entities)
+        walks = [self.walks(anchor) for anchor in anchors.tolist()]
+
+        def summed(places: Integers, entities: Integers, values: Floats) -> Floats:
+            cells = np.bincount(places * shape[1] + entities, values, minlength=shape[0] * shape[1])
+            return cells.astype(np.float64, copy=False)  # of nothing it is a sum of integers
+
+        def joined(name: str) -> tuple[Integers, np.ndarray[Any, Any]]:
+            parts = [getattr(each, name) for each in walks]
+            return np.repeat(np.arange(len(parts)), [len(part) for part in parts]), np.concatenate(parts)
+
+        places, ends = joined("ends")
+        sums = summed(places, ends, weighed.double[joined("codes")[1]])
+        places, neighbours = joined("neighbours")
+        sums += summed(places, neighbours, weighed.single[joined("first")[1]])
+        places, heads = joined("heads")
+        inverse = facts.inverse(weighed.relation)
+        wanted = (heads >= facts.starts[inverse]) & (heads < facts.starts[inverse + 1])
+        values = joined("weights")[1][wanted] ** power
+        sums += summed(places[wanted], facts.anchors[heads[wanted]], values)
+        # Where the anchor is the constant, whoever has s(y, d) is an answer.
+        queries = np.array([facts.find(anchor, weighed.relation) for anchor in anchors.tolist()])
+        place, bodies, values = rows(self.for_head, queries[queries >= 0])
+        answer, entities, _ = rows(facts.answers, bodies)
+        sums += summed(np.flatnonzero(queries >= 0)[place[answer]], entities, values[answer] ** power)
+        spoken = np.flatnonzero(sums)
+        sums[spoken] **= 1 / power
+        scores = sums.reshape(shape) + weighed.prior
+        seen = facts.loops[weighed.relation]  # r(x, x) is judged by itself: no path leads from x to x
+        at_itself = weights(seen, facts.domain[weighed.relation] + seen) if seen else -1.0
+        scores[np.arange(len(anchors)), anchors] = at_itself
         return scores
 
     def walks(self, anchor: int) -> Walks:
         """Return the walks from an anchor; the latest are remembered, as anchors come again with other relations."""
-        if anchor not in self._walks:
-            self._walks[anchor] = found = Walks(self.facts, anchor, self.number, self.constants)
-            self._steps += len(found)
-            while self._steps > REMEMBERED and len(self._walks) > 1:
-                self._steps -= len(self._walks.popitem(last=False)[1])
-        self._walks.move_to_end(anchor)
-        return self._walks[anchor]
+        known = self._memory.walks
+        if anchor not in known:
+            self._memory.put(anchor, Walks(self.facts, anchor, self.number, self.constants))
+        known.move_to_end(anchor)
+        return known[anchor]
 
     def single_weights(self, relation: int) -> Floats:
         """Return the weight of relation(x, y) <- s(x, y) for all s."""
