@@ -236,9 +236,9 @@ def test_automatic_settings_follow_the_graph_and_stay_once_filled_in() -> None:
     tiny, small, large = (resolve(TrainConfig(), n, 8 * n) for n in (100, 2_000, 100_000))
     assert (tiny.rank, small.rank, large.rank) == (400, 200, 100)
     assert (tiny.batch, small.batch, large.batch) == (50, 500, 500)
-    assert (tiny.negatives, small.negatives, large.negatives) == (0, 0, 4_096)
+    assert (tiny.negatives, small.negatives, large.negatives) == (0, 0, 2_048)
     assert all(resolve(config, 100, 800) == config for config in (tiny, small, large))
-    assert resolve(TrainConfig(model="transe-l1"), 3_000, 9_000).negatives == 4_096
+    assert resolve(TrainConfig(model="transe-l1"), 3_000, 9_000).negatives == 2_048
     assert resolve(TrainConfig(model="rescal"), 100, 800).rank == 100
     assert resolve(TrainConfig(), 10, 10).learning_rate == 0.1
     assert resolve(TrainConfig(optimizer="adam"), 10, 10).learning_rate == 0.001

@@ -21,7 +21,7 @@ class TrainConfig:
     epochs: int = 100  # at most; early stopping usually ends sooner
     steps: int = 0  # at most; 0: no limit. Repeats exactly what a time budget cut short
     batch: int = 0  # distinct queries per step; 0: a twentieth of all, between 50 and 500
-    negatives: int = 0  # entities that compete in a step; 0: all, or 4,096 in a large graph
+    negatives: int = 0  # entities that compete in a step; 0: all, or 2,048 where there are more than 8,000
     typed_negatives: bool = False  # only entities seen on that side of the relation compete; ranks among all get worse
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     learning_rate: float = 0.0  # 0: 0.1 for adagrad, 0.001 for adam

@@ -89,12 +89,16 @@ class KgeModel(torch.nn.Module):
         """
         return self.similarity(relations.to(dtype), self.relate(heads, tails).to(dtype)).T.float()
 
-    def cubes(self, rows: Tensor) -> Tensor:
-        """Return the sum of |x|³ over entity `rows`, of which N3 is made (Lacroix et al. 2018)."""
-        return rows.abs().pow(3).sum()
+    def cubes(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sum [n] of |x|³ of each entity row [n, d], and its slope 3 |x| x [n, d].
 
-    def relation_cubes(self, rows: Tensor) -> Tensor:
-        """Return the same over relation `rows`."""
+        N3 is made of these (Lacroix et al. 2018).
+        """
+        slopes = rows * rows.abs()
+        return (slopes * rows).abs_().sum(dim=1), slopes.mul_(3)
+
+    def relation_cubes(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same of relation rows."""
         return self.cubes(rows)
 
     @torch.no_grad()
@@ -170,8 +174,8 @@ class ComplEx(ProductModel):
         (a, b), (c, d) = heads.chunk(2, dim=1), tails.chunk(2, dim=1)
         return torch.cat([a * c + b * d, a * d - b * c], dim=1)
 
-    def cubes(self, rows: Tensor) -> Tensor:
-        """Return the sum of |z|³ over complex numbers z."""
+    def cubes(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sum of |z|³ over the complex numbers z of each row, and its slope."""
         return _cubes(rows)
 
 
@@ -292,13 +296,13 @@ class RotatE(KgeModel):
         ]
         return torch.cat(parts)
 
-    def cubes(self, rows: Tensor) -> Tensor:
-        """Return the sum of |z|³ over complex numbers z."""
+    def cubes(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sum of |z|³ over the complex numbers z of each row, and its slope."""
         return _cubes(rows)
 
-    def relation_cubes(self, rows: Tensor) -> Tensor:
-        """Return the sum of |r_i|³ = 1: there is nothing to regularise."""
-        return torch.ones_like(rows).sum()
+    def relation_cubes(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the sum of |r_i|³ = 1 of each row, and no slope: there is nothing to regularise."""
+        return torch.full((len(rows),), float(rows.shape[1])), torch.zeros_like(rows)
 
     @staticmethod
     def _between(heads: Tensor, real: Tensor, imaginary: Tensor, tails: Tensor) -> Tensor:
@@ -323,9 +327,12 @@ def _times(rows: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
     return torch.cat([a * real - b * imaginary, a * imaginary + b * real], dim=1)
 
 
-def _cubes(rows: Tensor) -> Tensor:
+def _cubes(rows: Tensor) -> tuple[Tensor, Tensor]:
     real, imaginary = rows.chunk(2, dim=1)
-    return (real.square() + imaginary.square()).pow(1.5).sum()
+    squares = real.square().addcmul_(imaginary, imaginary)
+    moduli = squares.sqrt()
+    sums = squares.mul_(moduli).sum(dim=1)
+    return sums, rows * moduli.mul_(3).repeat(1, 2)
 
 
 def _moduli(real: Tensor, imaginary: Tensor) -> Tensor:

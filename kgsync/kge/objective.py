@@ -71,33 +71,56 @@ def gradients(model: KgeModel, table: Tensor, batch: Batch, weights: Weights) ->
     with torch.enable_grad():
         weighted = (queries * for_queries).sum()  # passing `for_queries` to backward imports half of torch first
     weighted.backward()  # type: ignore[no-untyped-call]
-    if weights.n3 or weights.relation:
-        certain = slice(None) if batch.shares is None else batch.shares == 1  # what is only believed adds nothing here
-        rows_of, answers_of = batch.rows[certain], batch.answers[certain]
-        size = min(TRIPLES, max(1, RELATION_FLOATS // relations.shape[1]))
-        for rows, answers in zip(torch.split(rows_of, size), torch.split(answers_of, size), strict=True):
-            tails = table[answers].requires_grad_()
-            with torch.enable_grad():
-                asked = batch.relations[rows]
-                part = _side_terms(model, anchors.index_select(0, rows), relations, asked, tails, weights)
-            part.backward()  # type: ignore[no-untyped-call]
-            loss += float(part.detach())
-            for_table.index_add_(0, answers, _grad(tails))
     for_table.index_add_(0, batch.anchors, _grad(anchors))
-    return loss, for_table, _grad(relations)
-
-
-def _side_terms(
-    model: KgeModel, heads: Tensor, relations: Tensor, asked: Tensor, tails: Tensor, weights: Weights
-) -> Tensor:
-    total = torch.zeros(())
+    for_relations = _grad(relations)
+    certain = slice(None) if batch.shares is None else batch.shares == 1  # what is only believed adds nothing here
+    triples = batch.rows[certain], batch.answers[certain]
     if weights.n3:
-        norms = model.cubes(heads) + model.relation_cubes(relations.index_select(0, asked)) + model.cubes(tails)
-        total = total + weights.n3 * norms
+        heads, asked = batch.anchors[triples[0]], batch.relations[triples[0]]
+        cubed = _add_cubes(model.cubes, table, torch.cat([heads, triples[1]]), weights.n3, for_table)
+        cubed += _add_cubes(model.relation_cubes, relations.detach(), asked, weights.n3, for_relations)
+        loss += cubed
     if weights.relation:
-        scores = model.relation_scores(heads, relations, tails, weights.dtype)  # [T, 2R]
-        total = total + weights.relation * cross_entropy(scores, asked, reduction="sum")
-    return total
+        loss += _predict_relations(model, table, batch, triples, weights, for_table, for_relations)
+    return loss, for_table, for_relations
+
+
+def _add_cubes(
+    cubes: Callable[[Tensor], tuple[Tensor, Tensor]], table: Tensor, used: Tensor, weight: float, gradient: Tensor
+) -> float:
+    """Return `weight` times N3 over the rows `used` [n] of `table`, as often as they are used; add its gradient."""
+    rows, counts = torch.unique(used, return_counts=True)
+    share = weight * counts
+    sums, slopes = cubes(table[rows])
+    gradient.index_add_(0, rows, slopes.mul_(share[:, None]))
+    return float((sums * share).sum(dtype=torch.float64))
+
+
+def _predict_relations(
+    model: KgeModel,
+    table: Tensor,
+    batch: Batch,
+    triples: tuple[Tensor, Tensor],
+    weights: Weights,
+    for_table: Tensor,
+    for_relations: Tensor,
+) -> float:
+    """Return the weighted cross-entropy over relations of triples (row, answer); add its gradients."""
+    relations = model.relations.detach().requires_grad_()
+    size = min(TRIPLES, max(1, RELATION_FLOATS // relations.shape[1]))
+    loss = 0.0
+    for rows, answers in zip(*(torch.split(part, size) for part in triples), strict=True):
+        anchors = batch.anchors[rows]
+        heads, tails = table[anchors].requires_grad_(), table[answers].requires_grad_()
+        with torch.enable_grad():
+            scores = model.relation_scores(heads, relations, tails, weights.dtype)  # [T, 2R]
+            part = weights.relation * cross_entropy(scores, batch.relations[rows], reduction="sum")
+        part.backward()  # type: ignore[no-untyped-call]
+        loss += float(part.detach())
+        for_table.index_add_(0, anchors, _grad(heads))
+        for_table.index_add_(0, answers, _grad(tails))
+    for_relations += _grad(relations)
+    return loss
 
 
 def _grad(leaf: Tensor) -> Tensor:
