@@ -18,9 +18,10 @@ help: ## Show this
 demo: $(VENV)/.installed ## Hide a tenth of a sample graph in a local Neo4j, and see how much of it kgsync finds
 	@$(BIN)/kgsync demo
 
-# Two at a time, each with servers of its own; a file's tests stay together.
+# Two at a time, each with servers of its own; a file's tests stay together. In the order of their names: xdist would
+# begin with the files of many tests, and end with a few long tests on one processor.
 test: lint ## Check the code and run all tests against a real Neo4j
-	@$(BIN)/pytest -n 2 --dist loadfile $(PYTEST)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 setup: $(VENV)/.developed ## Set up .venv with everything that developers need
 

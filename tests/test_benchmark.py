@@ -15,7 +15,7 @@ from kgsync.cli import main
 from kgsync.config import Config
 from kgsync.errors import DataError, NotFoundError
 from kgsync.kge.config import TrainConfig
-from kgsync.kge.tune import MIN_VALID, Trial, tune
+from kgsync.kge.tune import MIN_VALID, Trial, _Graph, tune
 
 UMLS = BENCHMARKS / "umls"
 QUICK = TrainConfig(rank=16, epochs=3, threads=1)
@@ -149,6 +149,21 @@ def test_a_large_graph_is_searched_on_its_densest_part_and_on_the_whole_where_th
     assert (trials[-1].triples == len(graph.train)) == whole
     judged = [trial for trial in trials if (trial.triples == len(graph.train)) == whole]
     assert settings(best) == settings(max(judged, key=lambda trial: trial.mrr).config)
+
+
+def test_without_time_for_every_setting_one_kind_is_tried_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kgsync.kge.tune.EPOCHS", (1, 1))
+    graph = dataset.read(UMLS)
+    part = _Graph(graph.train, graph.valid, len(graph.entities), len(graph.relations))
+    config = TrainConfig(rank=8, threads=1)
+    seconds = 15 * part._try(config, 1).seconds  # for 21 settings it is not enough
+    trials = part.search(config, ("softmax",), seconds, lambda trial: None)
+    tried = [settings(trial.config) for trial in trials]
+    assert len(set(tried)) == len(tried) < 21
+    assert tried[0] == settings(config)
+    for number, (_, n3, weight) in enumerate(tried[1:], start=1):
+        best = settings(max(trials[:number], key=lambda trial: trial.mrr).config)
+        assert (n3 != config.n3) + (weight != config.relation_weight) == 1 or n3 == best[1]
 
 
 def test_the_more_time_the_larger_the_rank_until_it_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

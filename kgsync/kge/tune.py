@@ -1,7 +1,8 @@
 """Tuning: finds the loss, the regularisation and the relation weight that suit one graph, on valid alone, in time.
 
-Successive halving over graph size and epochs (GraSH: Kochsiek et al. 2022, arXiv:2207.04979): every setting is tried
-on the densest part of the graph, the best few on the whole of it. There are no values that are safe across graphs.
+Successive halving over graph size and epochs (GraSH: Kochsiek et al. 2022, arXiv:2207.04979): settings are tried on the
+densest part of the graph, all of them or, where that takes too long, those of one kind after the other from the best so
+far; then the best few on the whole graph. There are no values that are safe across graphs.
 """
 
 from __future__ import annotations
@@ -23,11 +24,9 @@ from kgsync.kge.train import train
 N3 = (0.005, 0.01, 0.02, 0.05, 0.1)
 HOPELESS = 0.75  # of the other loss's MRR with the same settings: what has less is tried no more
 RELATION_WEIGHTS = (0.0, 0.125, 0.5, 4.0)
-LOSSES: tuple[Literal["softmax", "bce"], ...] = (
-    "softmax",
-    "bce",
-)  # bce only where the whole graph is small: it wins on dense graphs of few entities
-PART = 40_000  # triples of the dense part; a graph that has no more is small, and tried whole
+LOSSES: tuple[Literal["softmax", "bce"], ...] = "softmax", "bce"
+PART = 100_000  # triples of the dense part; a graph that has no more is tried whole
+FEW = 8_000  # entities up to which bce is tried as well: it wins on dense graphs of few entities
 FIRST_SHARE = 0.4  # of the time that goes to trying all settings
 FINALISTS = 4  # settings that are tried again, on the whole graph and for longer
 EPOCHS = 3, 30  # of a trial, at least and at most
@@ -39,6 +38,7 @@ ENOUGH_EPOCHS = 40  # that a training should get: ranks are chosen so that these
 MOST_RANK = 500
 
 Triples = np.ndarray[Any, Any]
+Loss = Literal["softmax", "bce", "margin"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Trial:
     mrr: float  # on valid
     seconds: float
     triples: int  # that it was trained on
+    epochs: int  # that it might have had
 
 
 def tune(
@@ -79,7 +80,8 @@ def tune(
     whole = _Graph(train_triples, valid, n_entities, n_relations)
     part = whole.densest(PART)
     small = part is whole
-    first = part.try_all(_settings(config, LOSSES if small else ()), FIRST_SHARE * seconds, EPOCHS, tried)
+    losses = LOSSES if small and n_entities <= FEW else (config.loss,)
+    first = part.search(config, losses, FIRST_SHARE * seconds, tried)
     finalists = _best(first, FINALISTS)
     if small:  # what did well with one seed has to do so with another
         finalists = [replace(setting, seed=config.seed + 1) for setting in finalists]
@@ -100,11 +102,11 @@ def tune(
     return replace(config, loss=chosen.loss, n3=chosen.n3, relation_weight=chosen.relation_weight, rank=rank)
 
 
-def _settings(config: TrainConfig, losses: Sequence[Literal["softmax", "bce"]]) -> list[TrainConfig]:
+def _settings(config: TrainConfig, losses: Sequence[Loss]) -> list[TrainConfig]:
     """Return the given setting and all others, in an order in which an early end is fair to all of them."""
     grid = [
         replace(config, loss=loss, n3=n3, relation_weight=weight)
-        for loss, n3, weight in product(losses or (config.loss,), N3, RELATION_WEIGHTS)
+        for loss, n3, weight in product(losses, N3, RELATION_WEIGHTS)
     ]
     order = np.random.default_rng(config.seed).permutation(len(grid))
     first = [config, *(replace(config, loss=loss) for loss in losses if loss != config.loss)]
@@ -113,12 +115,18 @@ def _settings(config: TrainConfig, losses: Sequence[Literal["softmax", "bce"]]) 
 
 def _hopeless(setting: TrainConfig, trials: Sequence[Trial]) -> bool:
     """Return whether the first trials, which differ in their loss alone, speak against the loss of `setting`."""
-    base = {t.config.loss: t.mrr for t in trials if (t.config.n3, t.config.relation_weight) == _of(trials[0].config)}
+    base = {t.config.loss: t.mrr for t in trials if _of(t.config) == _of(trials[0].config)}
     return setting.loss in base and base[setting.loss] < HOPELESS * max(base.values())
 
 
 def _of(config: TrainConfig) -> tuple[float, float]:
     return config.n3, config.relation_weight
+
+
+def _affordable(first: Trial, settings: int, seconds: float, epochs: tuple[int, int]) -> int:
+    """Return how many epochs there is time for per setting, within the least and the most."""
+    least, most = epochs
+    return min(max(int(seconds * least / (first.seconds * settings)), least), most)
 
 
 def _best(trials: Sequence[Trial], most: int) -> list[TrainConfig]:
@@ -156,6 +164,24 @@ class _Graph:
         queries = len(KnownAnswers(self.train, self.n_entities, self.n_relations))
         return trained.config.rank, trained.seconds / trained.steps * math.ceil(queries / trained.config.batch)
 
+    def search(
+        self, config: TrainConfig, losses: Sequence[Loss], seconds: float, tried: Callable[[Trial], None]
+    ) -> list[Trial]:
+        """Try every setting if there is time for all, else one kind of them after the other, from the best so far."""
+        grid = _settings(config, losses)
+        deadline, first = time.monotonic() + seconds, self._try(config, EPOCHS[0])
+        if first.seconds * len(grid) <= seconds:
+            return self._run(grid, _affordable(first, len(grid), seconds, EPOCHS), deadline, tried, first)
+        kinds: dict[str, Sequence[Any]] = {"loss": losses, "n3": N3, "relation_weight": RELATION_WEIGHTS}
+        epochs = _affordable(first, 1 + sum(len(values) for values in kinds.values()), seconds, EPOCHS)
+        trials = self._run([config], epochs, deadline, tried, first)
+        for kind, values in kinds.items():
+            best = max(trials, key=lambda trial: trial.mrr).config
+            best = replace(config, loss=best.loss, n3=best.n3, relation_weight=best.relation_weight)
+            others = [replace(best, **{kind: value}) for value in values if value != getattr(best, kind)]
+            trials += self._run(others, epochs, deadline, tried)
+        return trials
+
     def try_all(
         self,
         settings: Sequence[TrainConfig],
@@ -164,20 +190,27 @@ class _Graph:
         tried: Callable[[Trial], None],
     ) -> list[Trial]:
         """Train every setting for the same number of epochs, as many as the time allows; fewer settings if none do."""
-        least, most = epochs
-        deadline = time.monotonic() + seconds
-        first = self._try(settings[0], least)
-        affordable = int(seconds * least / (first.seconds * len(settings)))
-        enough = min(max(affordable, least), most)
+        deadline, first = time.monotonic() + seconds, self._try(settings[0], epochs[0])
+        return self._run(settings, _affordable(first, len(settings), seconds, epochs), deadline, tried, first)
+
+    def _run(
+        self,
+        settings: Sequence[TrainConfig],
+        epochs: int,
+        deadline: float,
+        tried: Callable[[Trial], None],
+        first: Trial | None = None,
+    ) -> list[Trial]:
+        """Return the trials of `settings`, of which `first` may be done, until the deadline; at least one with it."""
         trials: list[Trial] = []
         for setting in settings:
-            if trials and time.monotonic() > deadline:
+            if (trials or first is None) and time.monotonic() > deadline:
                 break
             if _hopeless(setting, trials):
                 continue
-            trial = first if enough == least and setting is settings[0] else self._try(setting, enough)
-            tried(trial)
-            trials.append(trial)
+            known = first is not None and not trials and first.epochs == epochs
+            trials.append(first if first is not None and known else self._try(setting, epochs))
+            tried(trials[-1])
         return trials
 
     def _try(self, setting: TrainConfig, epochs: int) -> Trial:
@@ -185,4 +218,4 @@ class _Graph:
         trained = train(self.train, self.valid, self.n_entities, self.n_relations, config)
         best = max(epoch.valid_mrr for epoch in trained.history if epoch.valid_mrr is not None)
         done = replace(config, rank=trained.config.rank, epochs=len(trained.history))
-        return Trial(done, best, trained.seconds, len(self.train))
+        return Trial(done, best, trained.seconds, len(self.train), epochs)
