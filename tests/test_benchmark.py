@@ -15,7 +15,7 @@ from kgsync.cli import main
 from kgsync.config import Config
 from kgsync.errors import DataError, NotFoundError
 from kgsync.kge.config import TrainConfig
-from kgsync.kge.tune import MIN_VALID, Trial, _Graph, tune
+from kgsync.kge.tune import EPOCHS, MIN_VALID, Trial, _Graph, tune
 
 UMLS = BENCHMARKS / "umls"
 QUICK = TrainConfig(rank=16, epochs=3, threads=1)
@@ -119,7 +119,8 @@ def test_the_search_looks_at_train_and_valid_alone_and_keeps_the_best() -> None:
     graph = dataset.read(UMLS)
     trials: list[Trial] = []
     size = len(graph.entities), len(graph.relations)
-    best = tune(graph.train, graph.valid, *size, QUICK, seconds=4.0, tried=trials.append)
+    one = _Graph(graph.train, graph.valid, *size)._try(QUICK, EPOCHS[0]).seconds
+    best = tune(graph.train, graph.valid, *size, QUICK, seconds=120 * one, tried=trials.append)
     first, finals = ([trial for trial in trials if trial.config.seed == seed] for seed in (0, 1))
     top = max(finals, key=lambda trial: trial.mrr)
     assert settings(best) == settings(top.config)
@@ -157,7 +158,7 @@ def test_without_time_for_every_setting_one_kind_is_tried_after_the_other(monkey
     part = _Graph(graph.train, graph.valid, len(graph.entities), len(graph.relations))
     config = TrainConfig(rank=8, threads=1)
     seconds = 15 * part._try(config, 1).seconds  # for 21 settings it is not enough
-    trials = part.search(config, ("softmax",), seconds, lambda trial: None)
+    trials = part.search(config, ("softmax",), seconds, seconds, lambda trial: None)
     tried = [settings(trial.config) for trial in trials]
     assert len(set(tried)) == len(tried) < 21
     assert tried[0] == settings(config)

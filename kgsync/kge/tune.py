@@ -21,9 +21,9 @@ from kgsync.kge.config import TrainConfig
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.train import train
 
-N3 = (0.005, 0.01, 0.02, 0.05, 0.1)
+N3 = (0.1, 0.005, 0.05, 0.01, 0.02)  # the farthest from the default first, as time may end
 HOPELESS = 0.75  # of the other loss's MRR with the same settings: what has less is tried no more
-RELATION_WEIGHTS = (0.0, 0.125, 0.5, 4.0)
+RELATION_WEIGHTS = (0.125, 4.0, 0.0, 0.5)
 LOSSES: tuple[Literal["softmax", "bce"], ...] = "softmax", "bce"
 PART = 100_000  # triples of the dense part; a graph that has no more is tried whole
 FEW = 8_000  # entities up to which bce is tried as well: it wins on dense graphs of few entities
@@ -81,17 +81,23 @@ def tune(
     part = whole.densest(PART)
     small = part is whole
     losses = LOSSES if small and n_entities <= FEW else (config.loss,)
-    first = part.search(config, losses, FIRST_SHARE * seconds, tried)
+    deadline = time.monotonic() + seconds
+    first = part.search(config, losses, FIRST_SHARE * seconds, seconds if small else FIRST_SHARE * seconds, tried)
     finalists = _best(first, FINALISTS)
+    left = deadline - time.monotonic()
     if small:  # what did well with one seed has to do so with another
+        best = max(first, key=lambda trial: trial.mrr)
+        rank, pace = best.config.rank, best.seconds / best.config.epochs
         finalists = [replace(setting, seed=config.seed + 1) for setting in finalists]
-    left = (1 - FIRST_SHARE) * seconds
-    rank, pace = (finalists[0].rank, 0.0) if small else whole.pace(finalists[0])
-    if small or left >= 2 * WORTH * pace:
+        again = left >= (1 - FIRST_SHARE) * seconds / 2
+    else:
+        rank, pace = whole.pace(finalists[0])
+        again = left >= 2 * WORTH * pace
+    if again:
         last = whole.try_all(finalists, left, (EPOCHS[0] if small else WORTH, LONGER * EPOCHS[1]), tried)
         winner = max(last, key=lambda trial: trial.mrr)
         chosen, rank, pace = winner.config, winner.config.rank, winner.seconds / winner.config.epochs
-    else:  # two trainings long enough to be compared would take more than there is
+    else:  # trainings long enough to be compared would take more than there is
         chosen = finalists[0]
     if config.rank:
         rank = config.rank
@@ -165,13 +171,22 @@ class _Graph:
         return trained.config.rank, trained.seconds / trained.steps * math.ceil(queries / trained.config.batch)
 
     def search(
-        self, config: TrainConfig, losses: Sequence[Loss], seconds: float, tried: Callable[[Trial], None]
+        self,
+        config: TrainConfig,
+        losses: Sequence[Loss],
+        seconds: float,
+        otherwise: float,
+        tried: Callable[[Trial], None],
     ) -> list[Trial]:
-        """Try every setting if there is time for all, else one kind of them after the other, from the best so far."""
+        """Try every setting if all take no more than `seconds`.
+
+        Otherwise one kind of setting after the other, from the best so far, in so much time.
+        """
         grid = _settings(config, losses)
-        deadline, first = time.monotonic() + seconds, self._try(config, EPOCHS[0])
+        began, first = time.monotonic(), self._try(config, EPOCHS[0])
         if first.seconds * len(grid) <= seconds:
-            return self._run(grid, _affordable(first, len(grid), seconds, EPOCHS), deadline, tried, first)
+            return self._run(grid, _affordable(first, len(grid), seconds, EPOCHS), began + seconds, tried, first)
+        seconds, deadline = otherwise, began + otherwise
         kinds: dict[str, Sequence[Any]] = {"loss": losses, "n3": N3, "relation_weight": RELATION_WEIGHTS}
         epochs = _affordable(first, 1 + sum(len(values) for values in kinds.values()), seconds, EPOCHS)
         trials = self._run([config], epochs, deadline, tried, first)
