@@ -15,7 +15,7 @@ from kgsync.cli import main
 from kgsync.config import Config
 from kgsync.errors import DataError, NotFoundError
 from kgsync.kge.config import TrainConfig
-from kgsync.kge.tune import EPOCHS, MIN_VALID, Trial, _Graph, tune
+from kgsync.kge.tune import MIN_VALID, N3, RELATION_WEIGHTS, Trial, _Graph, tune
 
 UMLS = BENCHMARKS / "umls"
 QUICK = TrainConfig(rank=16, epochs=3, threads=1)
@@ -115,12 +115,13 @@ def test_a_budget_searches_first_and_its_steps_repeat_it_exactly(capsys: pytest.
     assert json.loads(capsys.readouterr().out)["test"] == tuned["test"]
 
 
-def test_the_search_looks_at_train_and_valid_alone_and_keeps_the_best() -> None:
+def test_the_search_looks_at_train_and_valid_alone_and_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"N3": (0.1, 0.02), "RELATION_WEIGHTS": (0.0, 0.5), "EPOCHS": (3, 3), "LONGER": 1}.items():
+        monkeypatch.setattr(f"kgsync.kge.tune.{name}", value)
     graph = dataset.read(UMLS)
     trials: list[Trial] = []
     size = len(graph.entities), len(graph.relations)
-    one = _Graph(graph.train, graph.valid, *size)._try(QUICK, EPOCHS[0]).seconds
-    best = tune(graph.train, graph.valid, *size, QUICK, seconds=120 * one, tried=trials.append)
+    best = tune(graph.train, graph.valid, *size, QUICK, seconds=600.0, tried=trials.append)  # time for everything
     first, finals = ([trial for trial in trials if trial.config.seed == seed] for seed in (0, 1))
     top = max(finals, key=lambda trial: trial.mrr)
     assert settings(best) == settings(top.config)
@@ -157,14 +158,13 @@ def test_without_time_for_every_setting_one_kind_is_tried_after_the_other(monkey
     graph = dataset.read(UMLS)
     part = _Graph(graph.train, graph.valid, len(graph.entities), len(graph.relations))
     config = TrainConfig(rank=8, threads=1)
-    seconds = 15 * part._try(config, 1).seconds  # for 21 settings it is not enough
-    trials = part.search(config, ("softmax",), seconds, seconds, lambda trial: None)
-    tried = [settings(trial.config) for trial in trials]
-    assert len(set(tried)) == len(tried) < 21
-    assert tried[0] == settings(config)
-    for number, (_, n3, weight) in enumerate(tried[1:], start=1):
-        best = settings(max(trials[:number], key=lambda trial: trial.mrr).config)
-        assert (n3 != config.n3) + (weight != config.relation_weight) == 1 or n3 == best[1]
+    trials = part.search(config, ("softmax",), 0.0, 600.0, lambda trial: None)
+    by_n3, by_weight = trials[: len(N3)], trials[len(N3) :]
+    best = max(by_n3, key=lambda trial: trial.mrr).config.n3
+    assert [trial.config.n3 for trial in by_n3] == [config.n3, *(n3 for n3 in N3 if n3 != config.n3)]
+    assert {trial.config.relation_weight for trial in by_n3} == {config.relation_weight}
+    assert [trial.config.relation_weight for trial in by_weight] == list(RELATION_WEIGHTS)
+    assert {trial.config.n3 for trial in by_weight} == {best}
 
 
 def test_the_more_time_the_larger_the_rank_until_it_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:

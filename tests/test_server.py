@@ -277,26 +277,29 @@ def test_first_start_that_is_killed_half_way_is_mended_by_the_next(own_servers: 
         driver.verify_connectivity()
 
 
-@pytest.mark.fault
-def test_server_whose_up_was_killed_is_adopted_not_started_twice(stopped: Path) -> None:
+def orphaned(home: Path) -> int:
+    """Start a server, kill the `up` that waits for it, and return the server's pid."""
     starting = spawn_up()
-    run = wait_for(stopped / "run.json")
+    run = wait_for(home / "run.json")
     starting.kill()
     starting.communicate()
+    return int(str(run["pid"]))
+
+
+@pytest.mark.fault
+def test_server_whose_up_was_killed_is_adopted_not_started_twice(stopped: Path) -> None:
+    pid = orphaned(stopped)
     assert state() == "starting"
     assert local.find() is None
     (stopped / "run.json").unlink()  # the moment before it was written
-    assert local.up().pid == run["pid"]
+    assert local.up().pid == pid
     assert state() == "running"
 
 
 @pytest.mark.fault
 def test_server_that_dies_while_it_is_adopted_is_followed_by_another(stopped: Path) -> None:
-    starting = spawn_up()
-    run = wait_for(stopped / "run.json")
-    starting.kill()
-    starting.communicate()
-    dying = psutil.Process(int(str(run["pid"])))
+    pid = orphaned(stopped)
+    dying = psutil.Process(pid)
     dying.suspend()
     Timer(1.0, dying.kill).start()
     assert local.up().pid != dying.pid

@@ -18,7 +18,7 @@ STEPS_PER_EPOCH = 20  # small graphs need small batches to learn in time
 MATRIX_RANK = 100  # of RESCAL at most, whose relations are matrices
 ALL_ENTITIES = {"transe-l1": 2_000, "rotate": 2_000}  # up to which all compete: their scores are no matrix product
 ALL_ENTITIES_ELSE = 8_000
-NEGATIVES = 2_048  # with as many, an epoch teaches as much as one against all: seen on FB15k-237 and WN18RR
+NEGATIVES = 2_048  # with as many, an epoch teaches as much as one against all: seen on FB15k-237
 LOSSES = "softmax", "bce", "margin"
 RATES = {"adagrad": 0.1, "adam": 0.001}
 

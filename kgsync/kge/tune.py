@@ -34,7 +34,7 @@ LONGER = 3  # times as many epochs for finalists
 MIN_VALID = 50  # triples: with fewer, the order of settings is chance
 WORTH = 6  # epochs on the whole of a large graph after which two settings can be told apart
 PACE_STEPS = 30  # by which the time of an epoch is measured
-ENOUGH_EPOCHS = 20  # that a training should get: more rank gained more than more epochs on FB15k-237 and WN18RR
+ENOUGH_EPOCHS = 20  # that a training should get: more rank gained more than more epochs on FB15k-237
 MOST_RANK = 500
 
 Triples = np.ndarray[Any, Any]
