@@ -157,10 +157,11 @@ def test_without_time_for_every_setting_one_kind_is_tried_after_the_other(monkey
     monkeypatch.setattr("kgsync.kge.tune.EPOCHS", (1, 1))
     graph = dataset.read(UMLS)
     part = _Graph(graph.train, graph.valid, len(graph.entities), len(graph.relations))
-    config = TrainConfig(rank=8, threads=1)
+    config = TrainConfig(rank=8, threads=1, n3=0.1)
     trials = part.search(config, ("softmax",), 0.0, 600.0, lambda trial: None)
     by_n3, by_weight = trials[: len(N3)], trials[len(N3) :]
     best = max(by_n3, key=lambda trial: trial.mrr).config.n3
+    assert best != config.n3
     assert [trial.config.n3 for trial in by_n3] == [config.n3, *(n3 for n3 in N3 if n3 != config.n3)]
     assert {trial.config.relation_weight for trial in by_n3} == {config.relation_weight}
     assert [trial.config.relation_weight for trial in by_weight] == list(RELATION_WEIGHTS)
