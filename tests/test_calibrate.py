@@ -145,6 +145,19 @@ def test_a_shift_changes_the_odds_by_its_factor() -> None:
     assert after / (1 - after) == pytest.approx(2 * before / (1 - before))
 
 
+def test_scores_that_are_kept_are_those_that_would_be_made_again() -> None:
+    snapshot, parts = benchmark("umls"), split_of("umls")
+    model = made_up_model(snapshot).kge
+    admissible = Admissible(snapshot, parts.train, parts.test)
+    kept, again = Scorer(model, admissible), Scorer(model, admissible, memory=4096)  # too little for a whole block
+    for relation in range(len(snapshot.relations)):
+        some = admissible.ends(relation)[0][::3]  # so that others are asked later, and joined to these
+        for heads in (None, some):
+            one, other = (scorer.candidates(relation, heads) for scorer in (kept, again))
+            assert (one.heads.tolist(), one.tails.tolist()) == (other.heads.tolist(), other.tails.tolist())
+            np.testing.assert_allclose(one.features, other.features, rtol=1e-4, atol=1e-5)
+
+
 def test_the_test_fold_is_neither_true_nor_false() -> None:
     snapshot, parts = benchmark("umls"), split_of("umls")
     model = made_up_model(snapshot).kge
