@@ -65,14 +65,28 @@ def main() -> None:
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             found[part] = json.loads(done.stdout.splitlines()[-1])
             print(job, part, found[part], flush=True)
-        save(f"peers-{job}", found | ratios(found))
+        if job == "evaluate":
+            assert abs(found["kgsync"]["mrr"] - found["pykeen"]["mrr"]) < 1e-4, found
+        save(f"peers-{job}", found | {"speedup_vs_fastest_peer": speedups(found)})
 
 
-def ratios(found: dict[str, Any]) -> dict[str, Any]:
-    """Return how many times faster kgsync's first row is than the peer."""
-    ours, peer = next(iter(found.values())), found["pykeen"]
-    compared = {name: ours[name] for name in ours if name.startswith("seconds") and ours[name] and peer.get(name)}
-    return {"speedup_vs_fastest_peer": {name: round(peer[name] / seconds, 1) for name, seconds in compared.items()}}
+def speedups(found: dict[str, Any]) -> dict[str, Any]:
+    """Return how many times faster than the fastest peer each row of ours is, by measure.
+
+    A mark that no peer reached in its time gives a lower bound, as text.
+    """
+    peers = [row for part, row in found.items() if not part.startswith("kgsync")]
+    times: dict[str, Any] = {}
+    for part, row in found.items():
+        if not part.startswith("kgsync"):
+            continue
+        for name in (name for name in row if name.startswith("seconds")):
+            reached = [peer[name] for peer in peers if name in peer]
+            if reached:
+                times[f"{part}: {name}"] = round(min(reached) / row[name], 1)
+            else:
+                times[f"{part}: {name}"] = f"more than {min(peer['trained'] for peer in peers) / row[name]:.1f}"
+    return times
 
 
 def run(job: str, part: str, folder: Path, minutes: float) -> dict[str, Any]:
@@ -84,7 +98,7 @@ def run(job: str, part: str, folder: Path, minutes: float) -> dict[str, Any]:
         found = predict_ours(graph) if who == "kgsync" else predict_pykeen(graph)
     else:
         found = train_ours(graph, precision) if who == "kgsync" else train_pykeen(graph, minutes)
-    return found | {"peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)}
+    return found | {"peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)}
 
 
 def size(graph: Dataset) -> tuple[int, int]:
@@ -243,15 +257,19 @@ def train_pykeen(graph: Dataset, minutes: float) -> dict[str, Any]:
         relation_initializer="normal",
         relation_initializer_kwargs={"std": 1e-3},
     )
+    factory = pykeen_factory(graph)
     loop = LCWATrainingLoop(
-        model=model, triples_factory=pykeen_factory(graph), optimizer=Adagrad(model.parameters(), lr=0.1)
+        model=model,
+        triples_factory=factory,
+        optimizer=Adagrad(model.parameters(), lr=0.1),
+        automatic_memory_optimization=False,
     )
     reached: dict[str, Any] = {}
     spent, epoch, best = 0.0, 0, 0.0
     while spent < 60 * minutes and len(reached) < len(MARKS):
         epoch += 1
         began = time.monotonic()
-        loop.train(pykeen_factory(graph), num_epochs=1, batch_size=1000, use_tqdm=False)
+        loop.train(factory, num_epochs=epoch, batch_size=1000, use_tqdm=False, continue_training=epoch > 1)
         spent += time.monotonic() - began
         take(model, ours)
         mrr = evaluate(ours, graph.valid, known).mrr
@@ -260,7 +278,7 @@ def train_pykeen(graph: Dataset, minutes: float) -> dict[str, Any]:
         for mark in MARKS:
             if mrr >= mark:
                 reached.setdefault(f"seconds_to_{mark:.2f}", round(spent, 1))
-    return reached | {"epochs": epoch, "seconds": round(spent, 1), "best_mrr": round(best, 4)}
+    return reached | {"epochs": epoch, "trained": round(spent, 1), "best_mrr": round(best, 4)}
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from kgsync.kge.ensemble import train_members, train_within
 from kgsync.kge.evaluate import Metrics, evaluate
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.train import Trained
-from kgsync.kge.tune import Trial, tune
+from kgsync.kge.tune import MIN_VALID, Trial, tune
 from kgsync.kge.world import started
 from kgsync.progress import Progress, silent
 
@@ -40,7 +40,8 @@ class Benchmark:
     train_seconds: float  # with the search
     eval_seconds: float  # of the test triples, filtered, both sides
     peak_memory_mb: float  # of the whole process
-    leaked: int  # valid and test triples that stand in train as well
+    leaked: int  # valid and test triples that stand in train as well, or in both
+    searched: bool  # whether settings were chosen on valid
     valid: Metrics  # filtered by train and valid
     test: Metrics  # filtered by train, valid and test
 
@@ -57,6 +58,7 @@ class Benchmark:
             "best_epoch": self.trained.best_epoch,
             "steps": self.trained.steps,
             "stopped": self.trained.stopped,
+            "searched": self.searched,
             "leaked_triples": self.leaked,
             "valid": self._named(self.valid),
             "test": self._named(self.test),
@@ -82,22 +84,32 @@ def run(
 ) -> Benchmark:
     """Train on `dataset` as `config` says, and measure on valid and test.
 
-    With a `budget` in seconds, at most a third of it goes to a search for the best settings, what is left to training.
+    With a `budget` in seconds, at most a third of it goes to a search for the best settings, what is left to training;
+    all of it where valid is too small to choose by.
 
     Raises:
-        ConfigError: a setting is out of range, or several processes were given a budget.
+        ConfigError: a setting is out of range, a budget was given to several processes, or members with it.
         DataError: the loss or a score is not finite.
     """
     if budget is not None and started() > 1:
         raise ConfigError("processes whose clocks differ cannot share a budget", fix="search in one process first")
+    if budget is not None and config.members > 1:
+        raise ConfigError(
+            f"a budget has room for as many members as it has time for, not for {config.members}",
+            fix="leave out the budget or the members",
+        )
     size = len(dataset.entities), len(dataset.relations)
+    searched = budget is not None and len(dataset.valid) >= MIN_VALID
     began = time.monotonic()
     if budget is None:
         trained = train_members(dataset.train, dataset.valid, *size, config, progress=progress)
     else:
         search = SEARCH_SHARE * budget
-        rest = budget - search
-        config = tune(dataset.train, dataset.valid, *size, config, seconds=search, training_seconds=rest, tried=tried)
+        if searched:
+            rest = budget - search
+            config = tune(
+                dataset.train, dataset.valid, *size, config, seconds=search, training_seconds=rest, tried=tried
+            )
         left = max(began + budget - time.monotonic(), LEAST_SHARE * budget)
         trained = train_within(dataset.train, dataset.valid, *size, config, seconds=left, progress=progress)
     train_seconds = time.monotonic() - began
@@ -114,6 +126,7 @@ def run(
         eval_seconds=time.monotonic() - began,
         peak_memory_mb=peak_memory_mb(),
         leaked=dataset.leaked,
+        searched=searched,
         valid=valid,
         test=test,
     )
@@ -122,4 +135,4 @@ def run(
 def peak_memory_mb() -> float:
     """Return the most memory that this process has held, in MB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)  # bytes there, KiB elsewhere
+    return peak / 1e6 * (1 if sys.platform == "darwin" else 1024)  # bytes there, KiB elsewhere

@@ -13,7 +13,7 @@ from example_graphs import BENCHMARKS
 from kgsync import benchmark, dataset
 from kgsync.cli import main
 from kgsync.config import Config
-from kgsync.errors import DataError, NotFoundError
+from kgsync.errors import ConfigError, DataError, NotFoundError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.tune import MIN_VALID, N3, RELATION_WEIGHTS, Trial, _Graph, tune
 
@@ -214,6 +214,37 @@ def test_triples_of_test_that_train_holds_are_told(tmp_path: Path) -> None:
     done = benchmark.run(dataset.read(folder), QUICK)
     assert done.leaked == 24
     assert done.to_dict()["leaked_triples"] == done.leaked
+
+
+def test_triples_that_valid_and_test_share_are_told(tmp_path: Path) -> None:
+    folder = write(tmp_path / "leaky", train="a\tr\tb\nb\tr\tc\n", valid="a\tr\tc\n", test="a\tr\tc\nc\tr\ta\n")
+    assert dataset.read(folder).leaked == 1
+
+
+def test_a_budget_where_valid_is_too_small_to_search_by_trains_with_the_defaults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"e{i}\tr\te{(i + k) % 40}\n" for i in range(40) for k in (1, 2)]
+    folder = write(tmp_path / "few", train="".join(lines[:70]), valid="".join(lines[70:75]), test="".join(lines[75:]))
+    assert command("benchmark", str(folder), "--budget", "1s") == 0
+    assert "Not searched: valid has too few triples" in capsys.readouterr().out
+
+
+def test_a_budget_with_a_number_of_members_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("benchmark", str(UMLS), "--budget", "1s", "--members", "2") == ConfigError.exit_code
+    assert "leave out the budget or the members" in capsys.readouterr().err
+
+
+def test_an_export_that_is_not_possible_is_refused_before_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "train_members", None)  # training would fail otherwise
+    assert command("benchmark", str(UMLS), "--export", "gds", str(tmp_path / "out")) == DataError.exit_code
+    assert "GDS cannot score as complex does" in capsys.readouterr().err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").touch()
+    assert command("benchmark", str(UMLS), "--export", "npy", str(tmp_path / "mine")) == ConfigError.exit_code
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("value", ["soon", "-3", "0", "5 d", "nan"])

@@ -49,6 +49,17 @@ def test_models_whose_scores_do_not_add_up_are_refused() -> None:
         train_members(UMLS.train, UMLS.valid, *SIZE, replace(QUICK, model="rotate", members=2))
 
 
+def test_members_that_share_a_time_budget_can_be_repeated_by_their_steps() -> None:
+    timed = train_members(UMLS.train, UMLS.valid, *SIZE, replace(QUICK, epochs=1_000, members=2, time_budget=1.0))
+    again = train_members(UMLS.train, UMLS.valid, *SIZE, replace(QUICK, epochs=1_000, members=2, steps=timed.steps))
+    torch.testing.assert_close(timed.model.entities, again.model.entities, rtol=0, atol=0)
+
+
+def test_a_budget_alone_decides_how_many_members_there_are() -> None:
+    once = train_within(UMLS.train, UMLS.valid, *SIZE, replace(QUICK, epochs=1_000, members=3), seconds=0.2)
+    assert once.config.members == 1
+
+
 def test_a_member_that_knows_nothing_gets_the_smallest_share() -> None:
     good = train(UMLS.train, UMLS.valid, *SIZE, QUICK).model
     noise = create("complex", *SIZE, 16, seed=9)

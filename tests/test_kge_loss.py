@@ -165,8 +165,12 @@ def test_a_shared_sample_of_every_entity_gives_the_loss_over_all_entities(model:
     assert sampled == pytest.approx(full, rel=1e-5)
 
 
-def test_weights_of_shared_negatives_estimate_the_sum_over_all_entities(known: KnownAnswers) -> None:
+@pytest.mark.parametrize("even", [1, 8])
+def test_weights_of_shared_negatives_estimate_the_sum_over_all_entities(
+    known: KnownAnswers, even: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each entity counts 1 on average: weight x share of the batches in whose set it is."""
+    monkeypatch.setattr("kgsync.kge.negatives.EVEN", even)
     negatives, generator = SharedNegatives(known, 5), torch.Generator().manual_seed(0)
     totals, rounds = torch.zeros(ENTITIES), 4_000
     for _ in range(rounds):
@@ -174,6 +178,8 @@ def test_weights_of_shared_negatives_estimate_the_sum_over_all_entities(known: K
         own = torch.cat([as_tensor(known.anchors[queries]), as_tensor(known.expand(queries)[1])])
         ids, log_weight = negatives.draw(own, len(queries), generator)
         assert torch.isin(own, ids).all()
+        assert len(ids) % even == 0 or len(ids) == ENTITIES
+        assert (ids.diff() > 0).all()
         totals[ids] += log_weight.exp() / rounds
     assert (totals - 1).abs().max() < 0.2
     assert abs(float(totals.mean()) - 1) < 0.05

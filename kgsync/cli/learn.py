@@ -59,22 +59,22 @@ def benchmark(
     best epoch, and with --budget the settings; test is looked at once, at the end.
     """
     from kgsync import benchmark as benchmarks
-    from kgsync import dataset
+    from kgsync import dataset, report
+    from kgsync import export as exports
+    from kgsync.kge.world import is_first
 
     graph = dataset.read(folder)
     settings = replace(config.train, **{name: value for name, value in chosen.items() if value is not None})
-    done = benchmarks.run(graph, settings, budget=budget, tried=_show, progress=terminal_progress())
     if export is not None:
-        from kgsync import export as exports
-
-        exports.write(exports.of_benchmark(graph, done.trained.model), *export)
+        exports.check(settings.model, *export)
+    done = benchmarks.run(graph, settings, budget=budget, tried=_show, progress=terminal_progress())
     if as_json:
         click.echo(done.to_json())
-        return
-    from kgsync import report
-
-    click.echo("\n".join(report.benchmarked(done)))
-    click.echo(table(report.BENCHMARK_HEADER, report.benchmark_rows(done)))
+    else:
+        click.echo("\n".join(report.benchmarked(done)))
+        click.echo(table(report.BENCHMARK_HEADER, report.benchmark_rows(done)))
+    if export is not None and is_first():
+        exports.write(exports.of_benchmark(graph, done.trained.model), *export)
 
 
 @click.command()

@@ -4,7 +4,7 @@ Reads an `Embeddings` (of a model, or of a benchmark run); promises a folder tha
 with their hashes in `manifest.json`, and says there in plain words what it holds and where its scores differ from ours.
 """
 
-from kgsync.export.formats import FORMATS, Export, write
+from kgsync.export.formats import FORMATS, Export, check, write
 from kgsync.export.source import Embeddings, of_benchmark, of_model
 
-__all__ = ["FORMATS", "Embeddings", "Export", "of_benchmark", "of_model", "write"]
+__all__ = ["FORMATS", "Embeddings", "Export", "check", "of_benchmark", "of_model", "write"]

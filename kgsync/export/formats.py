@@ -5,12 +5,17 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
 from kgsync import files
+from kgsync.dataset import Dataset
 from kgsync.errors import ConfigError
 from kgsync.export.folder import check_free
-from kgsync.export.source import Embeddings
+from kgsync.export.source import Embeddings, of_benchmark
+from kgsync.kge.models import create
 
 # format -> (module, function); imported when it is asked for, since some need libraries of their own
 FORMATS = {
@@ -36,6 +41,18 @@ class Export:
     relations: int
     files: dict[str, Any]  # name -> bytes and sha256
     notes: tuple[str, ...]  # what it holds, and where its scores differ from ours
+
+
+def check(model: str, form: str, path: Path) -> None:
+    """Raise what `write` would for a model of that kind, before it is trained: writes a tiny one elsewhere.
+
+    Raises:
+        ConfigError, DataError, StorageError: see `write`.
+    """
+    check_free(path)
+    tiny = Dataset("tiny", ("a", "b"), ("r",), *[np.zeros((0, 3), dtype=np.int64)] * 3)
+    with TemporaryDirectory() as folder:
+        write(of_benchmark(tiny, create(model, 2, 1, 1, seed=0)), form, Path(folder) / "tiny")
 
 
 def write(embeddings: Embeddings, form: str, path: Path) -> Export:

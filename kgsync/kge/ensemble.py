@@ -26,12 +26,12 @@ from kgsync.kge.evaluate import rank
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.lessons import Lessons
 from kgsync.kge.models import MODELS, ComplEx, KgeModel, ProductModel, made_of
-from kgsync.kge.train import Trained, joined, train
+from kgsync.kge.train import VALID_LIMIT, Trained, joined, train
 from kgsync.progress import Progress, silent
 
 SHARES = (1.0, 2.0, 4.0)  # of a member's weight to the others', before they are made to sum to 1
 MEMBERS = 8  # at most where there is time for more
-MIXED = 4  # members up to which all their mixtures are tried
+MIXED = 3  # members up to which all their mixtures are tried
 MARGIN = 1.3  # times as long as the others a further training may take
 SHRINK = 50  # ranks from which on a relation's own weights count more than those of all relations
 
@@ -56,9 +56,11 @@ def join(members: Sequence[KgeModel], weights: Tensor) -> KgeModel:
 def weigh(members: Sequence[KgeModel], valid: np.ndarray[Any, Any], known: KnownAnswers) -> Tensor:
     """Return the weights [K, 2R] that rank `valid` [m, 3] best among a few mixtures, with few looks at it.
 
-    Every relation and direction takes the mixture with the best mean of its own reciprocal ranks and of `SHRINK`
-    average ones of all relations: where it has few, what is good for all decides.
+    Of a large `valid` a sample decides. Every relation and direction takes the mixture with the best mean of its own
+    reciprocal ranks and of `SHRINK` average ones of all relations: where it has few, what is good for all decides.
     """
+    chosen = np.random.default_rng(0).permutation(len(valid))[:VALID_LIMIT]
+    valid = valid[np.sort(chosen)]
     asked = np.stack([valid[:, 1], valid[:, 1] + known.n_relations], axis=1)  # [m, 2]: as `rank` has them
     mixtures = torch.tensor(_mixtures(len(members)))  # [M, K]
     own, overall = np.zeros((len(mixtures), 2 * known.n_relations)), np.zeros((len(mixtures), 1))
@@ -86,7 +88,8 @@ def train_members(
 ) -> Trained:
     """Return what `kgsync.kge.train.train` does, but `config.members` trainings with different seeds as one model.
 
-    The history is that of the first member, `steps` are the most that one took, and `seconds` the sum.
+    The history is that of the first member, `steps` are the most that one took, and `seconds` the sum. A time budget is
+    the first member's in equal parts; the others take as many steps as that was enough for.
 
     Raises:
         ConfigError: a setting is out of range, or models of that kind cannot be joined.
@@ -97,10 +100,14 @@ def train_members(
             f"train.members is {config.members}, and models of kind {config.model} cannot be joined",
             fix="make it 1, or set train.model to complex or distmult",
         )
-    trained = []
+    trained: list[Trained] = []
     folders = [_folder(checkpoint, number) for number in range(config.members)]
     for number, folder in enumerate(folders):
-        single = replace(config, seed=config.seed + number, members=1, time_budget=config.time_budget / config.members)
+        single = replace(config, seed=config.seed + number, members=1)
+        if config.time_budget and number == 0:
+            single = replace(single, time_budget=config.time_budget / config.members)
+        elif config.time_budget:  # by steps, so that they can be repeated
+            single = replace(single, time_budget=0.0, steps=trained[0].steps)
         member = partial(
             train,
             triples,
@@ -154,6 +161,7 @@ def train_within(
         DataError: as `train`.
     """
     began = time.monotonic()
+    config = replace(config, members=1)
     first = replace(config, time_budget=seconds)
     trained = [train(triples, valid, n_entities, n_relations, first, progress=progress)]
     while len(trained) < MEMBERS and _adds(MODELS[config.model]):

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, pad
 
 from kgsync.kge.criteria import Criterion, Softmax
 from kgsync.kge.loss import loss_and_gradients
 from kgsync.kge.models import KgeModel
+from kgsync.kge.negatives import EVEN
 
 TRIPLES = 8192  # triples whose embeddings are looked up at a time, so that a hub cannot fill the memory
 RELATION_FLOATS = 1 << 24  # of relation rows that go with them: fewer triples where these are matrices
+NOTHING = -100  # the target of a row that is there for the shape alone
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,13 @@ def _predict_relations(
     size = min(TRIPLES, max(1, RELATION_FLOATS // relations.shape[1]))
     loss = 0.0
     for rows, answers in zip(*(torch.split(part, size) for part in triples), strict=True):
-        anchors = batch.anchors[rows]
+        more = -len(rows) % EVEN if len(rows) > EVEN else 0  # rows that mean nothing
+        anchors, answers = pad(batch.anchors[rows], (0, more)), pad(answers, (0, more))
+        targets = pad(batch.relations[rows], (0, more), value=NOTHING)
         heads, tails = table[anchors].requires_grad_(), table[answers].requires_grad_()
         with torch.enable_grad():
             scores = model.relation_scores(heads, relations, tails, weights.dtype)  # [T, 2R]
-            part = weights.relation * cross_entropy(scores, batch.relations[rows], reduction="sum")
+            part = weights.relation * cross_entropy(scores, targets, ignore_index=NOTHING, reduction="sum")
         part.backward()  # type: ignore[no-untyped-call]
         loss += float(part.detach())
         for_table.index_add_(0, anchors, _grad(heads))

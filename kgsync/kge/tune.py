@@ -7,6 +7,7 @@ far; then the best few on the whole graph. There are no values that are safe acr
 
 from __future__ import annotations
 
+import bisect
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +16,13 @@ from itertools import product
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 
 from kgsync.errors import DataError
 from kgsync.kge.config import TrainConfig
+from kgsync.kge.defaults import resolve
 from kgsync.kge.known import KnownAnswers
+from kgsync.kge.models import MODELS
 from kgsync.kge.train import train
 
 N3 = (0.1, 0.005, 0.05, 0.01, 0.02)  # the farthest from the default first, as time may end
@@ -35,7 +39,9 @@ MIN_VALID = 50  # triples: with fewer, the order of settings is chance
 WORTH = 6  # epochs on the whole of a large graph after which two settings can be told apart
 PACE_STEPS = 30  # by which the time of an epoch is measured
 ENOUGH_EPOCHS = 20  # that a training should get: more rank gained more than more epochs on FB15k-237
-MOST_RANK = 500
+RANKS = (150, 200, 300, 400, 500)  # beyond the automatic one, where there is time
+MEMORY_SHARE = 1 / 3  # of what is free, that embeddings may take
+TABLES = 3  # of their size: themselves, the optimiser's sums, the best copy
 
 Triples = np.ndarray[Any, Any]
 Loss = Literal["softmax", "bce", "margin"]
@@ -66,8 +72,8 @@ def tune(
     """Return `config` with the `loss`, `n3` and `relation_weight` that did best on `valid` [m, 3].
 
     `seconds` is about how long the search takes; a trial that has begun is finished. With `training_seconds` the
-    rank is chosen as well, unless `config` has one: the largest that this time is enough for. `tried` is told of
-    every trial.
+    rank is chosen as well, unless `config` has one: the largest that this time and the memory are enough for. `tried`
+    is told of every trial.
 
     Raises:
         DataError: `valid` is too small to tell settings apart.
@@ -83,28 +89,25 @@ def tune(
     losses = LOSSES if small and n_entities <= FEW else (config.loss,)
     deadline = time.monotonic() + seconds
     first = part.search(config, losses, FIRST_SHARE * seconds, seconds if small else FIRST_SHARE * seconds, tried)
-    finalists = _best(first, FINALISTS)
+    best = sorted(first, key=lambda trial: -trial.mrr)[:FINALISTS]
+    finalists = [replace(trial.config, rank=config.rank) for trial in best]  # the rank that suits the whole graph
     left = deadline - time.monotonic()
     if small:  # what did well with one seed has to do so with another
-        best = max(first, key=lambda trial: trial.mrr)
-        rank, pace = best.config.rank, best.seconds / best.config.epochs
         finalists = [replace(setting, seed=config.seed + 1) for setting in finalists]
+        pace = best[0].seconds / best[0].config.epochs
         again = left >= (1 - FIRST_SHARE) * seconds / 2
     else:
-        rank, pace = whole.pace(finalists[0])
+        pace = whole.pace(finalists[0])
         again = left >= 2 * WORTH * pace
-    if again:
-        last = whole.try_all(finalists, left, (EPOCHS[0] if small else WORTH, LONGER * EPOCHS[1]), tried)
-        winner = max(last, key=lambda trial: trial.mrr)
-        chosen, rank, pace = winner.config, winner.config.rank, winner.seconds / winner.config.epochs
-    else:  # trainings long enough to be compared would take more than there is
-        chosen = finalists[0]
-    if config.rank:
-        rank = config.rank
-    elif training_seconds is None:
-        rank = 0
-    elif config.model != "rescal":
-        rank = int(min(max(rank, rank * training_seconds / (ENOUGH_EPOCHS * pace)), MOST_RANK))
+    chosen = finalists[0]
+    if again:  # else trainings long enough to be compared would take more than there is
+        least, most = EPOCHS[0] if small else WORTH, LONGER * EPOCHS[1]
+        epochs = _affordable(pace * len(finalists), left, (least, most))
+        last = whole.run(finalists, epochs, time.monotonic() + left, tried)
+        chosen = max(last, key=lambda trial: trial.mrr).config
+    rank = config.rank
+    if not rank and training_seconds is not None and config.model != "rescal":
+        rank = whole.largest_rank(replace(chosen, rank=0), training_seconds)
     return replace(config, loss=chosen.loss, n3=chosen.n3, relation_weight=chosen.relation_weight, rank=rank)
 
 
@@ -129,14 +132,10 @@ def _of(config: TrainConfig) -> tuple[float, float]:
     return config.n3, config.relation_weight
 
 
-def _affordable(first: Trial, settings: int, seconds: float, epochs: tuple[int, int]) -> int:
-    """Return how many epochs there is time for per setting, within the least and the most."""
+def _affordable(pace: float, seconds: float, epochs: tuple[int, int]) -> int:
+    """Return how many epochs, of `pace` seconds for all settings, there is time for, within the least and the most."""
     least, most = epochs
-    return min(max(int(seconds * least / (first.seconds * settings)), least), most)
-
-
-def _best(trials: Sequence[Trial], most: int) -> list[TrainConfig]:
-    return [trial.config for trial in sorted(trials, key=lambda trial: -trial.mrr)[:most]]
+    return min(max(int(seconds / pace), least), most)
 
 
 @dataclass(frozen=True)
@@ -163,12 +162,23 @@ class _Graph:
         part = _Graph(inside(self.train), inside(self.valid), size, self.n_relations)
         return part if len(part.valid) >= MIN_VALID else self
 
-    def pace(self, setting: TrainConfig) -> tuple[int, float]:
-        """Return the rank of `setting`, and the seconds that an epoch takes here, going by a few steps."""
+    def pace(self, setting: TrainConfig) -> float:
+        """Return the seconds that an epoch takes here, going by a few steps."""
         config = replace(setting, epochs=1, steps=PACE_STEPS, time_budget=0.0, members=1)
         trained = train(self.train, self.valid[:0], self.n_entities, self.n_relations, config)
         queries = len(KnownAnswers(self.train, self.n_entities, self.n_relations))
-        return trained.config.rank, trained.seconds / trained.steps * math.ceil(queries / trained.config.batch)
+        return trained.seconds / trained.steps * math.ceil(queries / trained.config.batch)
+
+    def largest_rank(self, setting: TrainConfig, seconds: float) -> int:
+        """Return the largest of the automatic rank and `RANKS` for which there are memory and enough `seconds`."""
+        width = MODELS[setting.model].widths
+        free = MEMORY_SHARE * psutil.virtual_memory().available
+        automatic = resolve(setting, self.n_entities, 1).rank
+        ranks = [rank for rank in RANKS if rank > automatic and TABLES * 4 * self.n_entities * width(rank)[0] <= free]
+        slow = bisect.bisect_left(
+            ranks, True, key=lambda r: ENOUGH_EPOCHS * self.pace(replace(setting, rank=r)) > seconds
+        )
+        return ranks[slow - 1] if slow else automatic
 
     def search(
         self,
@@ -184,47 +194,47 @@ class _Graph:
         """
         grid = _settings(config, losses)
         began, first = time.monotonic(), self._try(config, EPOCHS[0])
+        pace = first.seconds / EPOCHS[0]
         if first.seconds * len(grid) <= seconds:
-            return self._run(grid, _affordable(first, len(grid), seconds, EPOCHS), began + seconds, tried, first)
+            epochs = _affordable(pace * len(grid), seconds, EPOCHS)
+            return self.run(grid, epochs, began + seconds, tried, first)
         seconds, deadline = otherwise, began + otherwise
         kinds: dict[str, Sequence[Any]] = {"loss": losses, "n3": N3, "relation_weight": RELATION_WEIGHTS}
-        epochs = _affordable(first, 1 + sum(len(values) for values in kinds.values()), seconds, EPOCHS)
-        trials = self._run([config], epochs, deadline, tried, first)
+        epochs = _affordable(pace * (1 + sum(len(values) for values in kinds.values())), seconds, EPOCHS)
+        trials = self.run([config], epochs, deadline, tried, first)
         for kind, values in kinds.items():
             best = max(trials, key=lambda trial: trial.mrr).config
             best = replace(config, loss=best.loss, n3=best.n3, relation_weight=best.relation_weight)
             others = [replace(best, **{kind: value}) for value in values if value != getattr(best, kind)]
-            trials += self._run(others, epochs, deadline, tried)
+            trials += self.run(others, epochs, deadline, tried, always=False)
         return trials
 
-    def try_all(
-        self,
-        settings: Sequence[TrainConfig],
-        seconds: float,
-        epochs: tuple[int, int],
-        tried: Callable[[Trial], None],
-    ) -> list[Trial]:
-        """Train every setting for the same number of epochs, as many as the time allows; fewer settings if none do."""
-        deadline, first = time.monotonic() + seconds, self._try(settings[0], epochs[0])
-        return self._run(settings, _affordable(first, len(settings), seconds, epochs), deadline, tried, first)
-
-    def _run(
+    def run(
         self,
         settings: Sequence[TrainConfig],
         epochs: int,
         deadline: float,
         tried: Callable[[Trial], None],
         first: Trial | None = None,
+        *,
+        always: bool = True,
     ) -> list[Trial]:
-        """Return the trials of `settings`, of which `first` may be done, until the deadline; at least one with it."""
+        """Return the trials of `settings`, until the deadline; with `always` at least one.
+
+        `first` is one of the first setting: it is shown, and made again if it had fewer epochs.
+        """
         trials: list[Trial] = []
+        if first is not None:
+            tried(first)
+            if first.epochs == epochs:
+                trials.append(first)
+                settings = settings[1:]
         for setting in settings:
-            if (trials or first is None) and time.monotonic() > deadline:
+            if (trials or not always) and time.monotonic() > deadline:
                 break
             if _hopeless(setting, trials):
                 continue
-            known = first is not None and not trials and first.epochs == epochs
-            trials.append(first if first is not None and known else self._try(setting, epochs))
+            trials.append(self._try(setting, epochs))
             tried(trials[-1])
         return trials
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from kgsync.benchmark import Benchmark
-from kgsync.cotrain import Lesson
-from kgsync.graph.write import WriteReport
-from kgsync.model import Model
-from kgsync.plan import Plan, PlannedEdge
-from kgsync.reliability import Kept
-from kgsync.snapshot import Snapshot
-from kgsync.validate import ValidationReport
+if TYPE_CHECKING:  # so that reports of the database alone need no torch
+    from kgsync.benchmark import Benchmark
+    from kgsync.cotrain import Lesson
+    from kgsync.graph.write import WriteReport
+    from kgsync.model import Model
+    from kgsync.plan import Plan, PlannedEdge
+    from kgsync.reliability import Kept
+    from kgsync.snapshot import Snapshot
+    from kgsync.validate import ValidationReport
 
 METRIC_HEADER = ("relation", "test edges", "MRR", "Hits@1", "Hits@3", "Hits@10")
 BENCHMARK_HEADER = ("part", "triples", "MRR", "Hits@1", "Hits@3", "Hits@10")
@@ -47,8 +49,14 @@ def benchmarked(done: Benchmark) -> list[str]:
         f"{done.train_seconds:,.1f} s of training, {done.eval_seconds:.1f} s of evaluation,"
         f" {done.peak_memory_mb:,.0f} MB of memory.",
     ]
+    if config.members > 1 or "budget" in done.trained.stopped:
+        lines.append(
+            f"{config.members} members of {done.trained.steps:,} steps; `--members` and `--steps` repeat them."
+        )
+    if not done.searched and config.time_budget:
+        lines.append("Not searched: valid has too few triples to choose settings by; these are the defaults.")
     if done.leaked:
-        lines.append(f"{done.leaked:,} triples of valid and test are in train as well: the results flatter.")
+        lines.append(f"{done.leaked:,} triples of valid and test are in train or in both: the results flatter.")
     return lines
 
 
@@ -93,9 +101,11 @@ def _promise(kept: Kept) -> str:
 
 def lesson(done: Lesson) -> str:
     """Return what a round of co-training did to one voice."""
+    mrr = f"{done.before:.4f} -> {done.after:.4f}" if done.edges else f"{done.after:.4f}"
+    taught = f" was taught {done.edges:,} edges" if done.edges else ""
     return (
-        f"Round {done.round}: {done.voice} was taught {done.edges:,} edges in {done.seconds:.0f} s; valid MRR"
-        f" {done.before:.4f} -> {done.after:.4f}, Hits@10 {done.hits_at_10:.3f}: {'kept' if done.kept else 'not kept'}."
+        f"Round {done.round}: {done.voice}{taught}; valid MRR {mrr}, Hits@10 {done.hits_at_10:.3f},"
+        f" {done.seconds:.0f} s: {done.outcome}."
     )
 
 
@@ -116,6 +126,8 @@ def learned(model: Model) -> list[str]:
         alone = ", ".join(f"{voice} {mrr:.3f}" for voice, mrr in metrics.voices.items())
         lines.append(f"Each voice alone has an MRR of: {alone}; together {metrics.mrr:.3f}.")
     lines += [f"The voice {voice} is left out: {why}." for voice, why in model.left_out.items()]
+    if model.logbook is not None and model.logbook.cotraining:
+        lines.append(f"The voices taught each other until {model.logbook.cotraining}.")
     if calibrator is not None:
         lines.append(base_rate(model.card()))
     if metrics.reliability is not None:
