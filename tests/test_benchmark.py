@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from example_graphs import BENCHMARKS
+from example_graphs import folder_of
 
 from kgsync import benchmark, dataset
 from kgsync.cli import main
@@ -17,7 +17,7 @@ from kgsync.errors import ConfigError, DataError, NotFoundError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.tune import MIN_VALID, N3, RELATION_WEIGHTS, Trial, _Graph, tune
 
-UMLS = BENCHMARKS / "umls"
+UMLS = folder_of("umls")
 QUICK = TrainConfig(rank=16, epochs=3, threads=1)
 
 
@@ -142,7 +142,7 @@ def test_a_large_graph_is_searched_on_its_densest_part_and_on_the_whole_where_th
     monkeypatch.setattr("kgsync.kge.tune.PART", 10_000)
     monkeypatch.setattr("kgsync.kge.tune.WORTH", 1)
     monkeypatch.setattr("kgsync.kge.tune.EPOCHS", (1, 2))
-    graph = dataset.read(BENCHMARKS / "codex-s")
+    graph = dataset.read(folder_of("codex-s"))
     trials: list[Trial] = []
     size = len(graph.entities), len(graph.relations)
     config = TrainConfig(rank=8, threads=1)
@@ -170,7 +170,7 @@ def test_without_time_for_every_setting_one_kind_is_tried_after_the_other(monkey
 
 def test_the_more_time_the_larger_the_rank_until_it_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kgsync.kge.tune.PART", 10_000)
-    graph = dataset.read(BENCHMARKS / "codex-s")
+    graph = dataset.read(folder_of("codex-s"))
     size = len(graph.entities), len(graph.relations)
     few = TrainConfig(threads=1)
     ranks = [tune(graph.train, graph.valid, *size, few, seconds=0.1, training_seconds=time).rank for time in (1.0, 1e6)]

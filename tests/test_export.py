@@ -18,7 +18,7 @@ import onnxruntime
 import pyarrow.parquet as pq
 import pytest
 import torch
-from example_graphs import BENCHMARKS, graph, made_up_model
+from example_graphs import folder_of, graph, made_up_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
@@ -331,7 +331,7 @@ def test_a_model_of_another_graph_is_refused() -> None:
 
 @cache
 def umls() -> tuple[Dataset, KgeModel]:
-    source = dataset.read(BENCHMARKS / "umls")
+    source = dataset.read(folder_of("umls"))
     return source, run(source, TrainConfig(rank=4, epochs=1, threads=1)).trained.model
 
 

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from example_graphs import BENCHMARKS
+from example_graphs import folder_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +68,7 @@ class Held:
 
 @cache
 def umls() -> Held:
-    graph = dataset.read(BENCHMARKS / "umls")
+    graph = dataset.read(folder_of("umls"))
     n = len(graph.entities)
     new = np.arange(n) % 9 == 0
     numbers = np.empty(n, dtype=np.int64)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from example_graphs import BENCHMARKS
+from example_graphs import folder_of
 
 from kgsync import dataset
 from kgsync.errors import ConfigError
@@ -20,7 +20,7 @@ from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import create
 from kgsync.kge.train import train
 
-UMLS = dataset.read(BENCHMARKS / "umls")
+UMLS = dataset.read(folder_of("umls"))
 SIZE = len(UMLS.entities), len(UMLS.relations)
 KNOWN = KnownAnswers(np.concatenate([UMLS.train, UMLS.valid]), *SIZE)
 QUICK = TrainConfig(rank=16, epochs=9, threads=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from example_graphs import folder_of
 
+from kgsync import dataset
 from kgsync.errors import ConfigError, DataError
 from kgsync.kge import train as train_module
 from kgsync.kge.checkpoint import FILE
@@ -259,18 +260,8 @@ def test_the_number_of_threads_is_set_back() -> None:
 @pytest.fixture(scope="module")
 def umls() -> tuple[list[np.ndarray], int, int]:
     """Return train, valid and test triples, and the numbers of entities and relations."""
-    default = Path(__file__).parents[2] / "shared" / "data"
-    folder = Path(os.environ.get("KGSYNC_BENCHMARKS", default)) / "umls"
-    if not folder.is_dir():
-        assert not os.environ.get("CI"), f"there is no {folder}; set KGSYNC_BENCHMARKS"
-        pytest.skip(f"there is no {folder}; set KGSYNC_BENCHMARKS")
-    names: list[dict[str, int]] = [{}, {}]
-    parts = []
-    for part in ("train", "valid", "test"):
-        rows = [line.split("\t") for line in (folder / f"{part}.tsv").read_text().splitlines()]
-        numbers = [[names[i % 2].setdefault(name, len(names[i % 2])) for i, name in enumerate(row)] for row in rows]
-        parts.append(np.array(numbers))
-    return parts, len(names[0]), len(names[1])
+    graph = dataset.read(folder_of("umls"))
+    return [graph.train, graph.valid, graph.test], len(graph.entities), len(graph.relations)
 
 
 def test_umls_reaches_a_test_mrr_of_nine_tenths_in_a_short_time(umls: tuple[list[np.ndarray], int, int]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from example_graphs import BENCHMARKS
+from example_graphs import folder_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
@@ -82,7 +82,7 @@ def content_hash(path: Path) -> str:
 
 
 def umls() -> tuple[dataset.Dataset, Facts]:
-    graph = dataset.read(BENCHMARKS / "umls")
+    graph = dataset.read(folder_of("umls"))
     return graph, Facts(graph.train, len(graph.entities), len(graph.relations))
 
 

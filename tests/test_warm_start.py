@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from example_graphs import BENCHMARKS, graph
+from example_graphs import folder_of, graph
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,7 +122,7 @@ def test_a_training_takes_the_rank_of_its_start_and_refuses_another_kind() -> No
 @cache
 def grown_umls() -> tuple[np.ndarray, np.ndarray, Trained]:
     """Return train and valid of UMLS, and a model of it without the last tenth of its entities."""
-    graph = dataset.read(BENCHMARKS / "umls")
+    graph = dataset.read(folder_of("umls"))
     old = len(graph.entities) * 9 // 10
     parts = [part[(part[:, [0, 2]] < old).all(axis=1)] for part in (graph.train, graph.valid)]
     return graph.train, graph.valid, train(*parts, old, len(graph.relations), CONFIG)
