@@ -24,7 +24,7 @@ from results import save
 from kgsync.kge import train as module
 from kgsync.kge.checkpoint import State
 from kgsync.kge.config import TrainConfig
-from kgsync.kge.defaults import resolve
+from kgsync.kge.defaults import Size, resolve
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import create
 from kgsync.kge.world import world
@@ -77,7 +77,7 @@ def step(n_entities: int, n_relations: int, rank: int, steps: int) -> tuple[floa
     triples = scale.random_graph(n_entities, EDGES)
     triples[:, 1] = np.random.default_rng(1).integers(n_relations, size=len(triples))
     known = KnownAnswers(np.unique(triples, axis=0), n_entities, n_relations)
-    config = resolve(TrainConfig(rank=rank), n_entities, len(known))
+    config = resolve(TrainConfig(rank=rank), Size.of(known))
     state = State(create(config.model, n_entities, n_relations, rank, 0), config)
     nothing = triples[:0]
     training = module._Training(
@@ -112,7 +112,7 @@ def roof() -> float:
 
 
 def precision() -> str:
-    return str(resolve(TrainConfig(), 100, 1_000).precision)
+    return str(resolve(TrainConfig(), Size(100, 10, 1_000, 1_000)).precision)
 
 
 def plot(name: str, rows: list[dict[str, Any]], path: Path) -> None:

@@ -15,7 +15,7 @@ from kgsync import dataset
 from kgsync.errors import ConfigError, DataError
 from kgsync.kge import train as train_module
 from kgsync.kge.checkpoint import FILE
-from kgsync.kge.defaults import resolve
+from kgsync.kge.defaults import Size, resolve
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import MODELS, create
@@ -234,21 +234,30 @@ def test_other_hidden_triples_do_not_compete_with_the_valid_ones_and_are_not_lea
 
 
 def test_automatic_settings_follow_the_graph_and_stay_once_filled_in() -> None:
-    tiny, small, large = (resolve(TrainConfig(), n, 8 * n) for n in (100, 2_000, 100_000))
+    tiny, small, large = (resolve(TrainConfig(), Size(n, 30, 6 * n, 8 * n)) for n in (100, 2_000, 100_000))
     assert (tiny.rank, small.rank, large.rank) == (400, 200, 100)
     assert (tiny.batch, small.batch, large.batch) == (50, 500, 500)
     assert (tiny.negatives, small.negatives, large.negatives) == (0, 0, 2_048)
-    assert all(resolve(config, 100, 800) == config for config in (tiny, small, large))
-    assert resolve(TrainConfig(model="transe-l1"), 3_000, 9_000).negatives == 2_048
-    assert resolve(TrainConfig(model="rescal"), 100, 800).rank == 100
-    assert resolve(TrainConfig(), 10, 10).learning_rate == 0.1
-    assert resolve(TrainConfig(optimizer="adam"), 10, 10).learning_rate == 0.001
-    assert resolve(TrainConfig(model="rotate", loss="margin"), 10, 10).margin == 9.0
-    assert resolve(TrainConfig(model="transe-l2", loss="bce"), 10, 10).margin == 3.0
-    assert resolve(TrainConfig(model="rotate"), 10, 10).margin == 0.0
-    assert resolve(TrainConfig(loss="margin"), 10, 10).margin == 0.0
-    assert resolve(TrainConfig(model="transe-l2", precision="bf16"), 10, 10).precision == "f32"
-    assert trained(SMALL).config == resolve(SMALL, ENTITIES, 1_000)
+    size = Size(100, 30, 600, 800)
+    assert all(resolve(config, size) == config for config in (tiny, small, large))
+    assert resolve(TrainConfig(model="transe-l1"), Size(3_000, 30, 9_000, 9_000)).negatives == 2_048
+    assert resolve(TrainConfig(model="rescal"), size).rank == 100
+    sparse, dense = (
+        resolve(TrainConfig(), Size(1_000, relations, t, 10)) for relations, t in ((3, 900), (900, 90_000))
+    )
+    assert (sparse.n3, dense.n3) == (0.1, 0.005)
+    assert small.n3 == pytest.approx(0.4 / 12)
+    assert (sparse.relation_weight, small.relation_weight, dense.relation_weight) == (0.05, 0.1, 1.0)
+    assert resolve(TrainConfig(n3=0.0, relation_weight=0.0), size).n3 == 0.0
+    assert resolve(TrainConfig(), size).learning_rate == 0.1
+    assert resolve(TrainConfig(optimizer="adam"), size).learning_rate == 0.001
+    assert resolve(TrainConfig(model="rotate", loss="margin"), size).margin == 9.0
+    assert resolve(TrainConfig(model="transe-l2", loss="bce"), size).margin == 3.0
+    assert resolve(TrainConfig(model="rotate"), size).margin == 0.0
+    assert resolve(TrainConfig(loss="margin"), size).margin == 0.0
+    assert resolve(TrainConfig(model="transe-l2", precision="bf16"), size).precision == "f32"
+    known = KnownAnswers(line()[0], ENTITIES, RELATIONS)
+    assert trained(SMALL).config == resolve(SMALL, Size.of(known))
 
 
 def test_the_number_of_threads_is_set_back() -> None:

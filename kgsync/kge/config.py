@@ -26,8 +26,8 @@ class TrainConfig:
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     learning_rate: float = 0.0  # 0: 0.1 for adagrad, 0.001 for adam
     ema: float = 0.0  # decay per step of averaged embeddings, which then are the result; 0: no averaging
-    n3: float = 0.02  # weight of the N3 regulariser
-    relation_weight: float = 0.25  # weight of the relation-prediction head
+    n3: float = -1.0  # weight of the N3 regulariser; -1: the less the denser the graph is, 0.005 to 0.1
+    relation_weight: float = -1.0  # weight of the relation-prediction head; -1: by relations, 0.05 to 1
     patience: int = 3  # evaluations without a better MRR before stopping
     eval_every: int = 3  # epochs between evaluations
     time_budget: float = 0.0  # seconds of training; 0: no limit

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
+from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import MODELS
 from kgsync.kge.optimizer import OPTIMIZERS
 from kgsync.processor import has_bf16
@@ -20,10 +21,28 @@ ALL_ENTITIES = {"transe-l1": 2_000, "rotate": 2_000}  # up to which all compete:
 ALL_ENTITIES_ELSE = 8_000
 NEGATIVES = 2_048  # with as many, an epoch teaches as much as one against all: seen on FB15k-237
 LOSSES = "softmax", "bce", "margin"
+AUTOMATIC = -1.0  # where 0 means none
+N3, N3_BY_DEGREE = (0.005, 0.1), 0.4  # between the two, inversely to the mean degree
+RELATION_WEIGHTS, RELATIONS = (0.05, 1.0), 300  # between the two, by their number
 RATES = {"adagrad": 0.1, "adam": 0.001}
 
 
-def resolve(config: TrainConfig, n_entities: int, n_queries: int) -> TrainConfig:
+@dataclass(frozen=True)
+class Size:
+    """What automatic settings go by."""
+
+    entities: int
+    relations: int
+    triples: int
+    queries: int  # distinct, of both directions
+
+    @classmethod
+    def of(cls, known: KnownAnswers) -> Size:
+        """Return the size of a graph."""
+        return cls(known.n_entities, known.n_relations, len(known.entities) // 2, len(known))
+
+
+def resolve(config: TrainConfig, size: Size) -> TrainConfig:
     """Return `config` with its automatic settings filled in; once filled in, nothing changes any more.
 
     Raises:
@@ -31,12 +50,13 @@ def resolve(config: TrainConfig, n_entities: int, n_queries: int) -> TrainConfig
     """
     check(config)
     kind = MODELS[config.model]
-    rank = min(max(ENTITY_FLOATS // n_entities, RANKS[0]), MATRIX_RANK if config.model == "rescal" else RANKS[1])
-    batch = min(max(n_queries // STEPS_PER_EPOCH, BATCHES[0]), BATCHES[1])
-    sampled = n_entities > ALL_ENTITIES.get(config.model, ALL_ENTITIES_ELSE)
+    rank = min(max(ENTITY_FLOATS // size.entities, RANKS[0]), MATRIX_RANK if config.model == "rescal" else RANKS[1])
+    batch = min(max(size.queries // STEPS_PER_EPOCH, BATCHES[0]), BATCHES[1])
+    sampled = size.entities > ALL_ENTITIES.get(config.model, ALL_ENTITIES_ELSE)
     # Decided by what the processor has, not by timing it: the same machine must always give the same bytes.
     precise = config.precision == "f32" or not kind.bf16_safe
     bf16 = not precise and (config.precision == "bf16" or has_bf16())
+    degree = 2 * size.triples / size.entities
     return replace(
         config,
         rank=config.rank or rank,
@@ -44,6 +64,12 @@ def resolve(config: TrainConfig, n_entities: int, n_queries: int) -> TrainConfig
         margin=config.margin or (0.0 if config.loss == "softmax" else kind.margin),
         negatives=config.negatives or (NEGATIVES if sampled else 0),
         learning_rate=config.learning_rate or RATES[config.optimizer],
+        n3=min(max(N3_BY_DEGREE / degree, N3[0]), N3[1]) if config.n3 == AUTOMATIC else config.n3,
+        relation_weight=(
+            min(max(size.relations / RELATIONS, RELATION_WEIGHTS[0]), RELATION_WEIGHTS[1])
+            if config.relation_weight == AUTOMATIC
+            else config.relation_weight
+        ),
         precision="bf16" if bf16 else "f32",
     )
 
@@ -67,8 +93,12 @@ def check(config: TrainConfig) -> None:
         ("optimizer", config.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
         ("learning_rate", 0 <= config.learning_rate < math.inf, "more than 0, or 0 for automatic"),
         ("ema", 0 <= config.ema < 1, "at least 0 and less than 1"),
-        ("n3", 0 <= config.n3 < math.inf, "at least 0"),
-        ("relation_weight", 0 <= config.relation_weight < math.inf, "at least 0"),
+        ("n3", config.n3 == AUTOMATIC or 0 <= config.n3 < math.inf, "at least 0, or -1 for automatic"),
+        (
+            "relation_weight",
+            config.relation_weight == AUTOMATIC or 0 <= config.relation_weight < math.inf,
+            "at least 0, or -1 for automatic",
+        ),
         ("patience", config.patience >= 1, "at least 1"),
         ("eval_every", config.eval_every >= 1, "at least 1"),
         ("time_budget", 0 <= config.time_budget < math.inf, "seconds, or 0 for no limit"),

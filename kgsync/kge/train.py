@@ -23,7 +23,7 @@ from kgsync.errors import DataError
 from kgsync.kge.checkpoint import Epoch, State, fingerprint
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.criteria import BinaryCrossEntropy, Criterion, SelfAdversarial, Softmax
-from kgsync.kge.defaults import resolve
+from kgsync.kge.defaults import Size, resolve
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers, check_triples
 from kgsync.kge.lessons import Floats, Lessons
@@ -90,7 +90,7 @@ def train(
         raise DataError("there are no triples to train on", fix="pull a larger subgraph")
     if start is not None:
         config = fitting(config, start, n_entities, n_relations)
-    config = resolve(config, n_entities, len(known))
+    config = resolve(config, Size.of(known))
     model = create(config.model, n_entities, n_relations, config.rank, config.seed)
     if start is not None:
         model.load_state_dict(start.state_dict())

@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ import psutil
 
 from kgsync.errors import DataError
 from kgsync.kge.config import TrainConfig
-from kgsync.kge.defaults import resolve
+from kgsync.kge.defaults import Size, resolve
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import MODELS
 from kgsync.kge.train import train
@@ -84,6 +85,8 @@ def tune(
             fix="raise split.valid, or train with the defaults",
         )
     whole = _Graph(train_triples, valid, n_entities, n_relations)
+    automatic = resolve(config, whole.size)
+    config = replace(config, n3=automatic.n3, relation_weight=automatic.relation_weight)
     part = whole.densest(PART)
     small = part is whole
     losses = LOSSES if small and n_entities <= FEW else (config.loss,)
@@ -145,6 +148,11 @@ class _Graph:
     n_entities: int
     n_relations: int
 
+    @cached_property
+    def size(self) -> Size:
+        """Return the size of its training triples."""
+        return Size.of(KnownAnswers(self.train, self.n_entities, self.n_relations))
+
     def densest(self, triples: int) -> _Graph:
         """Return the graph between the most frequent entities that has about so many triples, renumbered."""
         if len(self.train) <= triples:
@@ -166,14 +174,13 @@ class _Graph:
         """Return the seconds that an epoch takes here, going by a few steps."""
         config = replace(setting, epochs=1, steps=PACE_STEPS, time_budget=0.0, members=1)
         trained = train(self.train, self.valid[:0], self.n_entities, self.n_relations, config)
-        queries = len(KnownAnswers(self.train, self.n_entities, self.n_relations))
-        return trained.seconds / trained.steps * math.ceil(queries / trained.config.batch)
+        return trained.seconds / trained.steps * math.ceil(self.size.queries / trained.config.batch)
 
     def largest_rank(self, setting: TrainConfig, seconds: float) -> int:
         """Return the largest of the automatic rank and `RANKS` for which there are memory and enough `seconds`."""
         width = MODELS[setting.model].widths
         free = MEMORY_SHARE * psutil.virtual_memory().available
-        automatic = resolve(setting, self.n_entities, 1).rank
+        automatic = resolve(setting, self.size).rank
         ranks = [rank for rank in RANKS if rank > automatic and TABLES * 4 * self.n_entities * width(rank)[0] <= free]
         slow = bisect.bisect_left(
             ranks, True, key=lambda r: ENOUGH_EPOCHS * self.pace(replace(setting, rank=r)) > seconds
