@@ -19,9 +19,10 @@ demo: $(VENV)/.installed ## Hide a tenth of a sample graph in a local Neo4j, and
 	@$(BIN)/kgsync demo
 
 # Two at a time, each with servers of its own; a file's tests stay together. In the order of their names: xdist would
-# begin with the files of many tests, and end with a few long tests on one processor.
+# begin with the files of many tests, and end with a few long tests on one processor. Each process has one thread: on two
+# processors more would wait for each other.
 test: lint ## Check the code and run all tests against a real Neo4j
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 setup: $(VENV)/.developed ## Set up .venv with everything that developers need
 

@@ -24,7 +24,7 @@ from results import save
 from kgsync import dataset
 from kgsync.config import Config, VoicesConfig
 from kgsync.dataset import Dataset
-from kgsync.fuse import Fusion, fuse
+from kgsync.fuse import Fusion, fuse, sharpen
 from kgsync.kge import artefact
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import rank
@@ -86,7 +86,7 @@ def main() -> None:
 
 def task_of(graph: Dataset, folder: Path, seed: int = 0) -> Task:
     """Return a benchmark graph as what voices are compared on; `seed` divides its valid triples."""
-    select, fold = _folds(graph.valid, seed)
+    select, fold = folds(graph.valid, seed, SELECT)
     texts = of_folder(folder, graph.entities)
     return Task(
         name=graph.name,
@@ -97,12 +97,12 @@ def task_of(graph: Dataset, folder: Path, seed: int = 0) -> Task:
     )
 
 
-def _folds(valid: Array, seed: int) -> tuple[Array, Array]:
-    """Return two parts of valid; both directions and all relations of a pair are in one of them."""
+def folds(valid: Array, seed: int, share: float) -> tuple[Array, Array]:
+    """Return a `share` of triples and the rest; both directions and all relations of a pair are in one of them."""
     pairs = np.sort(valid[:, [0, 2]], axis=1)
     _, number = np.unique(pairs, axis=0, return_inverse=True)
     order = np.random.default_rng(seed).permutation(int(number.max()) + 1)
-    chosen = order[number.reshape(-1)] < SELECT * len(order)
+    chosen = order[number.reshape(-1)] < share * len(order)
     return valid[chosen], valid[~chosen]
 
 
@@ -124,8 +124,11 @@ def settings_of(
 
 def mixed(task: Task, voices: list[Voice], *, weighed: bool = True) -> Fusion:
     """Return the voices as one, weighed on the fold or counted alike."""
-    fold = task.parts.fuse if weighed else task.parts.fuse[:0]
-    return fuse(voices, task.parts.train, fold, *task.size, also_true=task.parts.select)
+    parts = task.parts
+    if weighed:
+        return fuse(voices, parts.train, parts.fuse, *task.size, also_true=parts.select)
+    sharpness = [sharpen(voice, parts.train, parts.select, *task.size, also_true=parts.fuse) for voice in voices]
+    return fuse(voices, parts.train, parts.fuse[:0], *task.size, also_true=parts.select, sharpness=sharpness)
 
 
 def on_fold(task: Task, voice: Voice) -> float:

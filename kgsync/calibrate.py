@@ -11,7 +11,8 @@ evidence never lowers the score (s >= 0). Relations differ by b_r ~ N(0, tau²),
 rest keep few edges from being over-read. The lower bound comes from the curvature at the optimum (Laplace).
 
 What it assumes: that edges missing from the graph resemble hidden ones, and that they are as frequent, in
-proportion to the known ones, as `missing_share` says (an assumption, which gives the base rate). Candidates that
+proportion to the known ones, as `missing_share` says. That gives the base rate, and is an assumption until a random
+audit of proposals has shown it (`reviewed_share`). Candidates that
 are true but neither known nor hidden count as false, and a hidden edge has no other edge between its ends (they
 are hidden together), as a missing one often has: both make the score err on the low side. The test fold is
 neither true nor false: it is kept out of the candidates.
@@ -20,7 +21,7 @@ neither true nor false: it is kept out of the candidates.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -37,6 +38,9 @@ PRIOR_MEAN = np.array([0.0, 0.5, 0.5, 0.0, 0.0])  # two voices that share the ev
 PRIOR_DEVIATION = np.array([10.0, 1.0, 1.0, 1.0, 1.0])
 EVIDENCE = (1, 2)  # the features whose slope is never negative
 ONE_SIDED_95 = 1.6449  # standard deviations
+PROPOSED = 0.01  # proposals score more: of false candidates below it nobody asks how many there are
+FEWEST_AUDITED = 20  # edges that a random audit decided, below which the base rate stays assumed
+AUDIT_DEVIATION = 2.0  # of the prior of log(missing share) around what is assumed
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,16 @@ class Labelled:
 
 
 @dataclass(frozen=True)
+class Audited:
+    """What the random audit of a review found among edges of one score."""
+
+    score: float
+    missing_share: float  # that the score assumes
+    decided: int
+    accepted: int
+
+
+@dataclass(frozen=True)
 class Calibrator:
     """Turns the evidence for a candidate into a probability with a lower bound."""
 
@@ -75,6 +89,8 @@ class Calibrator:
     positives: int  # hidden edges among the candidates
     recall: float  # share of the hidden edges that became candidates
     nulls: Nulls  # the probabilities that false candidates got
+    own_nulls: tuple[Nulls, ...] = ()  # the same for every relation, of those that score at least `PROPOSED`
+    audited: int = 0  # edges of a random audit that `missing_share` comes from; 0: it is assumed
 
     def scores(self, relations: Any, features: Floats, *, shift: float = 0.0) -> tuple[Floats, Floats]:
         """Return (probability, its one-sided 95 % lower bound) of candidates.
@@ -97,8 +113,9 @@ class Calibrator:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibrator:
         """Return the calibrator that `to_dict` described."""
-        plain = {name: _tuples(value) for name, value in values.items() if name != "nulls"}
-        return cls(**plain, nulls=Nulls.from_dict(values["nulls"]))
+        plain = {name: _tuples(value) for name, value in values.items() if name not in ("nulls", "own_nulls")}
+        own = tuple(Nulls.from_dict(each) for each in values["own_nulls"])
+        return cls(**plain, nulls=Nulls.from_dict(values["nulls"]), own_nulls=own)
 
 
 def features(forward: Floats, backward: Floats, tails_of_head: Any, heads_of_tail: Any) -> Floats:
@@ -119,11 +136,13 @@ def features(forward: Floats, backward: Floats, tails_of_head: Any, heads_of_tai
     return np.stack([np.ones(len(forward)), *columns], axis=1)
 
 
-def fit(data: Labelled, n_relations: int, *, missing_share: float | None = None) -> Calibrator:
+def fit(
+    data: Labelled, n_relations: int, *, missing_share: float | None = None, audit: Sequence[Audited] = ()
+) -> Calibrator:
     """Return the calibrator that fits labelled candidates.
 
     `missing_share` is how many edges are assumed to be missing per known one; None: as many as `data` hides. More
-    or fewer move every logit by the same amount (King and Zeng 2001).
+    or fewer move every logit by the same amount (King and Zeng 2001). An `audit` of enough edges says how many instead.
 
     Raises:
         DataError: fewer than `FEWEST` hidden edges are among the candidates.
@@ -143,22 +162,60 @@ def fit(data: Labelled, n_relations: int, *, missing_share: float | None = None)
         free[negative] = False
     covariance = np.zeros((FEATURES, FEATURES))
     covariance[np.ix_(free, free)] = np.linalg.inv(solution.schur[np.ix_(free, free)])
-    times = 1.0 if missing_share is None else missing_share / data.missing_share
+    share, doubt = data.missing_share if missing_share is None else missing_share, 0.0
+    audited = sum(each.decided for each in audit)
+    if audited < FEWEST_AUDITED:
+        audited = 0
+    else:
+        share, doubt = reviewed_share(audit, share)
+    times = share / data.missing_share
     weights = solution.weights + np.where(np.arange(FEATURES) == 0, math.log(times), 0.0)
     calibrator = Calibrator(
         weights=tuple(weights.tolist()),
         relations=tuple(solution.relations.tolist()),
         covariance=_tuples(covariance.tolist()),
         coupling=_tuples((solution.cross / solution.own[:, None] * free).tolist()),
-        variance=tuple((1.0 / solution.own).tolist()),
+        variance=tuple((1.0 / solution.own + doubt).tolist()),
         base_rate=min(times * data.base_rate, 1.0),
         missing_share=times * data.missing_share,
         positives=positives,
         recall=positives / max(data.hidden, 1),
         nulls=Nulls((), (), (), 0.0),
+        audited=audited,
     )
     probabilities, _ = calibrator.scores(data.relations, data.features)
-    return replace(calibrator, nulls=Nulls.of(probabilities, data.true, data.weights))
+    of_relation = [data.relations == relation for relation in range(n_relations)]
+    return replace(
+        calibrator,
+        nulls=Nulls.of(probabilities, data.true, data.weights),
+        own_nulls=tuple(
+            Nulls.of(probabilities[own], data.true[own], data.weights[own], least=PROPOSED) for own in of_relation
+        ),
+    )
+
+
+def reviewed_share(audit: Sequence[Audited], assumed: float) -> tuple[float, float]:
+    """Return how many edges are missing per known one, as a random audit shows, and the variance of its logarithm.
+
+    A score s that assumed the share m is logit s + log(x / m) at a share x. The x is returned that makes what was
+    accepted most probable, with a prior for log x around the `assumed` share: what an earlier audit has moved counts
+    as moved, and few decisions move little.
+    """
+    score, shares, decided, accepted = np.array(
+        [(each.score, each.missing_share, each.decided, each.accepted) for each in audit], dtype=np.float64
+    ).T
+    score = np.clip(score, 0.005, 0.995)  # they are rounded
+    offset, precision = np.log(score / (1 - score)) - np.log(shares), AUDIT_DEVIATION**-2
+    prior = x = math.log(assumed)
+    for _ in range(100):
+        p = _sigmoid(offset + x)
+        slope = float(accepted.sum() - decided @ p) - precision * (x - prior)
+        curve = float(decided @ (p * (1 - p))) + precision
+        step = min(max(slope / curve, -1.0), 1.0)
+        x += step
+        if abs(step) < 1e-9:
+            break
+    return math.exp(x), 1 / curve
 
 
 def _needed(data: Labelled, positives: int) -> int:

@@ -96,12 +96,12 @@ class WriteConfig:
     """How edges are written."""
 
     batch: int = 2_000  # edges per transaction
-    lock_timeout: float = 60.0  # seconds without a heartbeat after which another writer may take over
+    lock_timeout: float = 60.0  # seconds without a heartbeat after which another may take over; more than a batch takes
 
 
 @dataclass(frozen=True)
 class ValidateConfig:
-    """Which checks run after the ones that come with kgsync."""
+    """Which checks run after the ones that come with kgsync. Paths begin where the configuration is."""
 
     folder: str = ""  # a folder with your own .cypher checks
     schema: str = ""  # what relations mean (`kgsync schema save`); empty: the schema.yml of this folder, if it has one

@@ -2,7 +2,7 @@
 
 Reads voices, each with a way to learn again, and the train edges; promises for each the better of before and after,
 by the validation edges. Lessons are made from train alone: what is hidden for validation and test is as unknown to the
-teachers as any other edge.
+teachers as any other edge. Only how sharp a voice's scores are, one number, is fitted on the validation edges.
 
 A lesson is an edge that the other voices together are surer of than the student (co-training: Blum and Mitchell 1998,
 doi:10.1145/279943.279962; two that agree teach the third: Zhou and Li 2005, doi:10.1109/TKDE.2005.186). It counts as
@@ -13,6 +13,7 @@ there is comes from how many answers entities have (`Questions`).
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array
 
-from kgsync.fuse import known_from, log_softmax
+from kgsync.fuse import known_from, log_softmax, sharpen
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import Integers, KnownAnswers
 from kgsync.kge.lessons import Floats, Lessons
@@ -37,6 +38,7 @@ QUERIES = 50_000  # that are asked at most in a round
 LIVE_SCORES = 1 << 23  # scores kept at a time (32 MiB)
 DOUBT = 0.05  # of a lesson, at least: belief below is no belief
 CAP = 0.1  # lessons per train edge at most
+OVER = "the time for it was over"
 TRUST = 0.5  # what the surest lesson counts beside a known edge
 
 How = Literal["mean", "agree"]
@@ -56,16 +58,23 @@ class Lesson:
 
     round: int
     voice: str
-    edges: int  # that it was taught
+    edges: int | None  # that it was taught; None: it only teaches
     before: float  # MRR on the validation edges
     after: float
     hits_at_10: float  # after
-    seconds: float
+    seconds: float  # to ask it and to teach it
 
     @property
     def kept(self) -> bool:
         """Return whether the voice is better for it."""
         return self.after > self.before
+
+    @property
+    def outcome(self) -> str:
+        """Return what came of it, in words."""
+        if self.edges is None:
+            return "it only teaches"
+        return "kept" if self.kept else "dropped" if self.edges else "nothing to teach"
 
 
 @dataclass(frozen=True)
@@ -137,50 +146,62 @@ def cotrain(
     n_relations: int,
     *,
     also_true: np.ndarray[Any, Any],
+    rejected: np.ndarray[Any, Any] | None = None,
     rounds: int = 1,
     how: How = "agree",
-    seconds: float = 0.0,
+    seconds: float = math.inf,
     told: Callable[[Lesson], None] = lambda lesson: None,
     progress: Progress = silent,
 ) -> Cotrained:
     """Return the voices after at most `rounds` of teaching each other, or when no voice gains by it any more.
 
-    `select` [m, 3] says which is better, ranked among what is in neither `train`, `select` nor `also_true`. With
-    `seconds` no voice starts to learn when they are over.
+    `select` [m, 3] says which is better, ranked among what is in neither `train`, `select` nor `also_true`. Nobody is
+    taught an edge that is `rejected`. No voice is asked or starts to learn when the `seconds` are over.
     """
     known, loops = known_from(train, n_entities, n_relations)
     true = KnownAnswers(np.concatenate([train, select, also_true]), n_entities, n_relations)
     questions = Questions.of(known)
     now = {name: student.voice for name, student in students.items()}
-    scores = {name: evaluate(voice, select, true).mrr for name, voice in now.items()}
-    done, stopped, began = list[Lesson](), f"{rounds} rounds are done", time.monotonic()
+    done, began = list[Lesson](), time.monotonic()
+    scores = {name: evaluate(voice, select, true) for name, voice in now.items()}
+
+    def over() -> bool:
+        return time.monotonic() - began > seconds
+
+    def result(stopped: str) -> Cotrained:
+        return Cotrained(tuple(now.values()), tuple(done), stopped)
+
     for number in range(1, rounds + 1):
-        beliefs = {
-            name: believe(voice, questions, known, loops, seed=number, progress=progress) for name, voice in now.items()
-        }
+        beliefs, asking = dict[str, Beliefs](), dict[str, float]()
+        for name, voice in now.items():
+            if over():
+                return result(OVER)
+            start = time.monotonic()
+            sharpness = sharpen(voice, train, select, n_entities, n_relations, also_true=also_true)
+            beliefs[name] = believe(voice, questions, known, loops, sharpness=sharpness, seed=number, progress=progress)
+            asking[name] = time.monotonic() - start
         gained = False
         for name, student in students.items():
-            if student.learn is None:
-                continue
-            if seconds and time.monotonic() - began > seconds:
-                return Cotrained(tuple(now.values()), tuple(done), f"the time budget of {seconds:g} s is spent")
-            others = [belief for other, belief in beliefs.items() if other != name]
-            lessons = make_lessons(beliefs[name], others, len(train), n_entities, n_relations, how=how)
-            if len(lessons) == 0:
-                continue
-            start = time.monotonic()
-            voice = student.learn(lessons)
-            after = evaluate(voice, select, true)
-            row = (scores[name], after.mrr, after.hits_at_10, time.monotonic() - start)
-            lesson = Lesson(number, name, len(lessons), *row)
-            done.append(lesson)
-            told(lesson)
-            if lesson.kept:
-                now[name], scores[name], gained = voice, after.mrr, True
+            start, after, edges = time.monotonic(), scores[name], None
+            if student.learn is not None:
+                others = [belief for other, belief in beliefs.items() if other != name]
+                lessons = make_lessons(
+                    beliefs[name], others, len(train), n_entities, n_relations, how=how, rejected=rejected
+                )
+                edges = len(lessons)
+                if edges:
+                    if over():
+                        return result(OVER)
+                    voice = student.learn(lessons)
+                    after = evaluate(voice, select, true)
+            row = scores[name].mrr, after.mrr, after.hits_at_10, asking[name] + time.monotonic() - start
+            done.append(Lesson(number, name, edges, *row))
+            told(done[-1])
+            if done[-1].kept:
+                now[name], scores[name], gained = voice, after, True
         if not gained:
-            stopped = f"no voice gained in round {number}"
-            break
-    return Cotrained(tuple(now.values()), tuple(done), stopped)
+            return result(f"no voice gained in round {number}")
+    return result("the last round was done")
 
 
 @torch.no_grad()
@@ -190,10 +211,11 @@ def believe(
     known: KnownAnswers,
     loops: torch.Tensor,
     *,
+    sharpness: float = 1.0,
     seed: int = 0,
     progress: Progress = silent,
 ) -> Beliefs:
-    """Return what a voice believes beyond `known`: its best answers to the questions."""
+    """Return what a voice believes beyond `known`: its best answers to the questions; `sharpness` is from `sharpen`."""
     n, n_relations = known.n_entities, known.n_relations
     asked = np.arange(len(questions))
     if len(asked) > QUERIES:
@@ -203,7 +225,7 @@ def believe(
         progress(f"asking {voice.name}", start, len(asked))
         part = asked[start : start + size]
         anchors, relations = questions.anchors[part], questions.relations[part]
-        sure = log_softmax(voice, as_tensor(anchors), as_tensor(relations), known, loops)
+        sure = log_softmax(voice, as_tensor(anchors), as_tensor(relations), known, loops, sharpness=sharpness)
         best = sure.topk(min(BEST, n), dim=1)
         answers, ends = best.indices.numpy(), np.repeat(anchors[:, None], min(BEST, n), axis=1)
         inverse = (relations >= n_relations)[:, None]
@@ -218,13 +240,24 @@ def believe(
 
 
 def make_lessons(
-    student: Beliefs, teachers: Sequence[Beliefs], n_train: int, n_entities: int, n_relations: int, *, how: How
+    student: Beliefs,
+    teachers: Sequence[Beliefs],
+    n_train: int,
+    n_entities: int,
+    n_relations: int,
+    *,
+    how: How,
+    rejected: np.ndarray[Any, Any] | None = None,
 ) -> Lessons:
     """Return the edges that the teachers are surer of than the student, the surest `CAP` per train edge.
 
-    Teachers are as sure as their mean, or, where all have to "agree", as the one that doubts most.
+    Teachers are as sure as their mean, or, where all have to "agree", as the one that doubts most. What a person has
+    `rejected` [m, 3] is no lesson, whoever believes it.
     """
     codes = np.unique(np.concatenate([teacher.codes for teacher in teachers]))
+    if rejected is not None:
+        heads, relations, tails = rejected.astype(np.int64).T
+        codes = np.setdiff1d(codes, (heads * n_relations + relations) * n_entities + tails)
     each = np.stack([teacher.of(codes) for teacher in teachers])  # [teachers, n]
     belief = each.mean(axis=0) if how == "mean" else each.min(axis=0)
     at = np.flatnonzero((belief >= DOUBT) & (belief > student.of(codes)))

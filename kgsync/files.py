@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import kgsync
-from kgsync.errors import DataError, NotFoundError, StorageError
+from kgsync.errors import DataError, NotFoundError, StorageError, TransientError
 
 
 @contextmanager
@@ -25,6 +26,30 @@ def storing(path: Path) -> Iterator[None]:
             f"cannot write {error.filename or path}: {error.strerror or error}",
             fix="free some space, or choose another folder",
         ) from error
+
+
+@contextmanager
+def alone(path: Path, work: str) -> Iterator[None]:
+    """Hold the lock file `path` in the block. The operating system lets go of it when the holder ends, however it ends.
+
+    It stays where it is: deleted, it would be two locks for those who had opened it before and after.
+
+    Raises:
+        TransientError: another one holds it, who is busy with `work`.
+    """
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    with file:
+        with storing(path):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise TransientError(
+                    f"another process is busy with {work} in {path.parent}",
+                    fix="wait for it, or choose another folder with --workspace",
+                ) from error
+        yield
 
 
 def sync(path: Path) -> None:
@@ -103,28 +128,40 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path, kind: str, fields: dict[str, Any]) -> None:
-    """List every file of `folder` with its size and hash in `manifest.json`, together with `fields`."""
+    """List every file of `folder` with its size and hash in `manifest.json`, with `fields` and a hash of all that."""
     files = {
         file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)}
         for file in sorted(folder.iterdir())
         if file.name != "manifest.json"
     }
-    write_json(
-        folder / "manifest.json",
-        {"kind": kind, "schema": 1, "kgsyncVersion": kgsync.__version__, **fields, "files": files},
-    )
+    manifest = {"kind": kind, "schema": 1, "kgsyncVersion": kgsync.__version__, **fields, "files": files}
+    write_json(folder / "manifest.json", manifest | {"sha256": _seal(manifest)})
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    """Return the hash of what a manifest says."""
+    return hashlib.sha256(json.dumps(manifest).encode()).hexdigest()
+
+
+def renew(folder: Path) -> None:
+    """Make the artefact in `folder` the newest of its kind, as if it were made now."""
+    with storing(folder):
+        (folder / "manifest.json").touch()
 
 
 def read_manifest(folder: Path, kind: str) -> dict[str, Any]:
-    """Return the manifest of `folder` after checking the hash of every file in it.
+    """Return the manifest of `folder` after checking its hash and that of every file in it.
 
     Raises:
         NotFoundError: there is no manifest.
-        DataError: it is of another kind or version, or a file differs from its hash.
+        DataError: it is of another kind or version, or differs from its hash, or a file does.
     """
     manifest = read_json(folder / "manifest.json")
     if not isinstance(manifest, dict) or manifest.get("kind") != kind or manifest.get("schema") != 1:
         raise DataError(f"{folder} is not a {kind} of this kgsync version", fix=f"make the {kind} again")
+    seal = manifest.pop("sha256", None)  # manifests of before it was kept have none
+    if seal not in (None, _seal(manifest)):
+        raise DataError(f"{folder}/manifest.json is damaged", fix=f"delete {folder} and make the {kind} again")
     for name, expected in manifest["files"].items():
         file = folder / name
         actual = sha256(file) if file.is_file() else "nothing"

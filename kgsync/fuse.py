@@ -6,6 +6,7 @@ read. What is known from train, and nothing else, is left out of its softmaxes a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from kgsync.errors import DataError
@@ -28,6 +30,8 @@ LIVE_SCORES = 1 << 23  # scores of a voice kept at a time (32 MiB)
 LOWEST = -50.0  # the log-softmax of what cannot be an answer, or hardly
 FEATURES = "log_softmax", "lead"  # a reciprocal rank beside them fitted the fold better, and the test worse
 POOLING = 1.0, 3.0, 30.0  # precisions of the normal priors: of global weights, and of deviations of class and relation
+SHARPEN = 1_000  # triples at most that a temperature is fitted on: it is one number
+SHARPEST = 100.0  # and its inverse: no temperature is further from 1
 STEPS = 60  # of L-BFGS at most; the problem is convex
 MIN_TRIPLES = 30  # in the fold: with fewer, all voices count alike
 
@@ -115,18 +119,20 @@ def fuse(
     n_relations: int,
     *,
     also_true: np.ndarray[Any, Any] | None = None,
+    sharpness: Sequence[float] | None = None,
 ) -> Fusion:
     """Return the fusion of `voices` whose weights make the triples `fold` [m, 3] most likely among their candidates.
 
     w_r = w + w_class(r) + w_r', with normal priors around 0 on all three, so that a relation with few triples in the
-    fold follows its cardinality class, and that follows all. `also_true` are other triples that are no mistakes.
+    fold follows its cardinality class, and that follows all. `also_true` are other triples that are no mistakes. A fold
+    of fewer than `MIN_TRIPLES` gives the mean of the voices, each as sharp as `sharpness` [V] says.
     """
     known, loops = known_from(train, n_entities, n_relations)
     weights = torch.zeros(2 * n_relations, len(voices), len(FEATURES))
     weights[:, :, 0] = 1 / len(voices)
     plain = Fusion(tuple(voices), known, loops, weights)
     if len(fold) < MIN_TRIPLES or len(voices) == 1:
-        return plain
+        return plain if sharpness is None else replace(plain, weights=weights * torch.tensor(sharpness)[:, None])
     true = np.concatenate([train, fold] if also_true is None else [train, fold, also_true])
     examples = _Examples.of(plain, fold, KnownAnswers(true, n_entities, n_relations))
     classes = cardinality(train, n_relations)  # 1-1, 1-N, N-1, N-N: seen from the head
@@ -140,6 +146,38 @@ def known_from(train: np.ndarray[Any, Any], n_entities: int, n_relations: int) -
     """Return the known answers, and for each relation id [2R] whether it joins any entity to itself."""
     loops = np.bincount(train[train[:, 0] == train[:, 2], 1], minlength=n_relations) > 0
     return KnownAnswers(train, n_entities, n_relations), torch.from_numpy(np.tile(loops, 2))
+
+
+def sharpen(
+    voice: Voice,
+    train: np.ndarray[Any, Any],
+    fold: np.ndarray[Any, Any],
+    n_entities: int,
+    n_relations: int,
+    *,
+    also_true: np.ndarray[Any, Any] | None = None,
+) -> float:
+    """Return by what the scores of a voice are multiplied so that its softmax fits the triples `fold` [m, 3] best.
+
+    It is one over the temperature of Guo et al. (2017, arXiv:1706.04599). Voices score on scales of their own: rules
+    say 0 of nearly every entity, and among thousands the softmax of their scores would hardly be sure of anything.
+    """
+    known, loops = known_from(train, n_entities, n_relations)
+    alone = Fusion((voice,), known, loops, torch.zeros(2 * n_relations, 1, len(FEATURES)))
+    true = np.concatenate([train, fold] if also_true is None else [train, fold, also_true])
+    if len(fold) == 0:
+        return 1.0
+    some = fold[np.linspace(0, len(fold) - 1, min(len(fold), SHARPEN)).astype(np.int64)]
+    examples = _Examples.of(alone, some, KnownAnswers(true, n_entities, n_relations))
+    scores = examples.features[:, :, 0].double()
+
+    def loss(log: float) -> float:
+        values = (scores * math.exp(log) + examples.stands_for).masked_fill(examples.barred, -torch.inf)
+        lost = (values.logsumexp(dim=1) - values[:, 0]).sum()
+        return float(lost) + 0.5 * log**2  # few triples leave it near 1
+
+    reach = math.log(SHARPEST)
+    return math.exp(minimize_scalar(loss, bounds=(-reach, reach), method="bounded").x)
 
 
 @dataclass(frozen=True)
@@ -200,13 +238,14 @@ def _features(voice: Voice, anchors: Tensor, relations: Tensor, known: KnownAnsw
 
 
 def log_softmax(
-    voice: Voice, anchors: Tensor, relations: Tensor, known: KnownAnswers, loops: Tensor
+    voice: Voice, anchors: Tensor, relations: Tensor, known: KnownAnswers, loops: Tensor, *, sharpness: float = 1.0
 ) -> Tensor:  # [B, n_entities]
     """Return how sure the voice is of every answer that is not known yet; entities that it cannot be are at `LOWEST`.
 
-    `loops` [2R] says which relations join entities to themselves.
+    `loops` [2R] says which relations join entities to themselves; `sharpness` multiplies the scores (see `sharpen`).
     """
     scores = voice.scores(anchors, relations)
+    scores *= sharpness
     rows, entities = known.mask(anchors.numpy(), relations.numpy())
     scores[as_tensor(rows), as_tensor(entities)] = -torch.inf
     at_itself = torch.arange(len(anchors))[~loops[relations]]

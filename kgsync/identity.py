@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import NamedTuple
 
 from kgsync.errors import DataError
 
 Key = str | int
+
+_NUMBER = re.compile(r"-?[0-9]{1,19}")
 
 LONGEST_KEY = 8_000  # bytes of UTF-8; the server's range index refuses keys over about 8 kB
 
@@ -51,3 +54,16 @@ def encode_key(key: object, where: str) -> tuple[str, str]:
 def decode_key(text: str, key_type: str) -> Key:
     """Return the key that `encode_key` wrote."""
     return int(text) if key_type == "integer" else text
+
+
+def named(text: str) -> tuple[str, tuple[Key, ...]]:
+    """Return (label, keys) of LABEL:KEY as a person writes it; no keys where it is LABEL alone."""
+    label, colon, key = text.partition(":")
+    return label, meant(key) if colon else ()
+
+
+def meant(text: str) -> tuple[Key, ...]:
+    """Return the keys that `text` may mean: itself and, if it reads as an integer that a graph can hold, that."""
+    if _NUMBER.fullmatch(text) and -(2**63) <= (number := int(text)) < 2**63:
+        return text, number
+    return (text,)

@@ -11,7 +11,7 @@ from types import FrameType
 
 @contextmanager
 def deferred() -> Iterator[Callable[[], None]]:
-    """Hold Ctrl-C back until the yielded function is called, which then raises KeyboardInterrupt.
+    """Hold Ctrl-C back until the yielded function is called or the block ends; then KeyboardInterrupt is raised.
 
     A second Ctrl-C interrupts at once. Outside of the main thread nothing is held back.
     """
@@ -35,3 +35,4 @@ def deferred() -> Iterator[Callable[[], None]]:
         yield stop_if_asked
     finally:
         signal.signal(signal.SIGINT, before)
+    stop_if_asked()  # asked in the last step: what comes after the block must not begin

@@ -6,6 +6,7 @@ Refuses, in one line, what cannot be learned from honestly. Nothing is trained t
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,13 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from kgsync.calibrate import Calibrator, fit
+from kgsync import files
+from kgsync.calibrate import Audited, Calibrator, fit
 from kgsync.candidates.hidden import label_hidden
 from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.continued import go_on
 from kgsync.cotrain import Cotrained, Lesson, Student, cotrain
 from kgsync.errors import DataError
-from kgsync.fuse import Fusion, fuse
+from kgsync.fuse import Fusion, fuse, sharpen
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import Ranks, measure, rank
 from kgsync.kge.known import KnownAnswers
@@ -34,9 +36,8 @@ from kgsync.reliability import Reliability, judge
 from kgsync.snapshot import Snapshot
 from kgsync.split import Split, split_snapshot
 from kgsync.voice import Voice
-from kgsync.voices import Voices, train_voices
+from kgsync.voices import EMBEDDINGS, Voices, time_for, train_voices
 
-SHARE = 0.4  # of a budget for all voices that the embeddings take where others speak, too
 PARTS = "train", "select", "fuse", "calibrate", "test"
 
 
@@ -51,7 +52,7 @@ def train(
     told: Callable[[Lesson], None] = lambda lesson: None,
     progress: Progress = silent,
 ) -> Model:
-    """Return a model of `snapshot`; with `folder`, saved there, or the one that is there already.
+    """Return a model of `snapshot`; with `folder`, saved there, or the one that is there already: the newest then.
 
     The embeddings are trained as `config` says; `voices` says what speaks beside them, and in how many rounds they
     teach each other; `told` hears of each lesson. Their weights in the fusion come from edges that none of them has
@@ -67,7 +68,9 @@ def train(
     config, split, voices = config or TrainConfig(), split or SplitConfig(), voices or VoicesConfig()
     wanted = recipe(snapshot, config, split, voices, previous.id if previous else "")
     if folder is not None and (path := _trained(folder, wanted)) is not None:
-        return Model.load(path, snapshot)
+        kept = Model.load(path, snapshot)
+        files.renew(path)
+        return kept
     parts = _split(snapshot, split)
     start = go_on(previous, snapshot, split, parts, config) if previous else None
     if start is not None:
@@ -83,14 +86,15 @@ def train(
         cache=None if folder is None else folder.parent / "vectors",
         progress=progress,
     )
-    left = voices.budget and max(voices.budget - (time.monotonic() - began), 1.0)
+    left = voices.budget - (time.monotonic() - began) if voices.budget else math.inf
     taught = _cotrain(trained, parts, voices, left, snapshot, told, progress)
     speaking = trained.voices if taught is None else taught.voices
     kge = next((voice for voice in speaking if isinstance(voice, KgeModel)), None)
-    fusion = _fuse(speaking, parts, snapshot) if len(speaking) > 1 or kge is None else None
+    mix, weighed = _fuse(speaking, parts, snapshot)
+    fusion = weighed if len(speaking) > 1 or kge is None else None
     voice = fusion or speaking[0]
     known = KnownAnswers(snapshot.triples, snapshot.entities.num_rows, len(snapshot.relations))
-    ranks = _rank(speaking, fusion, parts, known, progress)
+    ranks = _rank(speaking, mix, fusion, parts, known, progress)
     alone = {} if voice is speaking[0] else {each.name: _mrr(ranks[each.name]) for each in speaking}
     calibrator, reliability, refusal = _calibrate(snapshot, voice, parts, progress)
     model = Model(
@@ -151,15 +155,21 @@ def _within(config: TrainConfig, voices: VoicesConfig) -> TrainConfig:
     """Return the settings of the embeddings, which take their share of a budget for all voices."""
     if not voices.budget:
         return config
-    alone = not (voices.rules or voices.text)
-    seconds = voices.budget * (1.0 if alone else SHARE)
+    seconds = time_for(EMBEDDINGS, voices)
     return replace(config, time_budget=min(seconds, config.time_budget or seconds))
 
 
-def _fuse(voices: Sequence[Voice], parts: Split, snapshot: Snapshot) -> Fusion:
-    """Return the voices as one."""
+def _fuse(voices: Sequence[Voice], parts: Split, snapshot: Snapshot) -> tuple[Fusion, Fusion]:
+    """Return the voices as one: counted alike, and weighed."""
     size = snapshot.entities.num_rows, len(snapshot.relations)
-    return fuse(voices, parts.train, parts.fuse, *size, also_true=parts.select)
+    hidden = np.concatenate([parts.fuse, parts.calibrate])
+    several = len(voices) > 1
+    sharpness = [sharpen(v, parts.train, parts.select, *size, also_true=hidden) if several else 1.0 for v in voices]
+    mix, weighed = (
+        fuse(voices, parts.train, fold, *size, also_true=parts.select, sharpness=sharpness)
+        for fold in (parts.fuse[:0], parts.fuse)
+    )
+    return mix, weighed
 
 
 def _mrr(ranks: Ranks) -> float:
@@ -167,14 +177,19 @@ def _mrr(ranks: Ranks) -> float:
 
 
 def _rank(
-    voices: Sequence[Voice], fusion: Fusion | None, parts: Split, known: KnownAnswers, progress: Progress
+    voices: Sequence[Voice],
+    mix: Fusion,
+    fusion: Fusion | None,
+    parts: Split,
+    known: KnownAnswers,
+    progress: Progress,
 ) -> dict[str, Ranks]:
     """Return the ranks of the test edges by each voice and, where there are several, by their mix and their fusion."""
     asked: dict[str, Voice] = {each.name: each for each in voices}
     if fusion is not None:
         asked[fusion.name] = fusion
     if len(voices) > 1:
-        asked[MIX] = fuse(voices, parts.train, parts.fuse[:0], known.n_entities, known.n_relations)
+        asked[MIX] = mix
     return {name: rank(each, parts.test, known, progress=progress) for name, each in asked.items()}
 
 
@@ -197,6 +212,7 @@ def _cotrain(
         snapshot.entities.num_rows,
         len(snapshot.relations),
         also_true=np.concatenate([parts.fuse, parts.calibrate]),
+        rejected=snapshot.rejected,
         rounds=voices.rounds,
         how=voices.lessons,
         seconds=seconds,
@@ -214,6 +230,7 @@ def _logbook(trained: Voices, taught: Cotrained | None, parts: Split, ranks: dic
         seconds=0.0 if embeddings is None else embeddings.seconds,
         test=parts.test,
         lessons=() if taught is None else taught.lessons,
+        cotraining="" if taught is None else taught.stopped,
         ranks={name: each.realistic for name, each in ranks.items()},
     )
 
@@ -256,8 +273,9 @@ def _calibrate(
     labelled = label_hidden(
         voice, snapshot, known=known, hidden=parts.calibrate, aside=parts.test, step="calibrating", progress=progress
     )
+    audit = [Audited(*row) for row in snapshot.origin.get("audit", ())]
     try:
-        calibrator = fit(labelled, len(snapshot.relations), missing_share=_assumed_share(parts))
+        calibrator = fit(labelled, len(snapshot.relations), missing_share=_assumed_share(parts), audit=audit)
     except DataError as error:
         return None, None, str(error)
     test = label_hidden(

@@ -34,6 +34,7 @@ class Logbook:
     test: np.ndarray[Any, Any]  # [n, 3]
     ranks: Mapping[str, Floats]  # [n, 2] of each voice: of the tail, of the head; 1 is best
     lessons: Sequence[Lesson] = ()  # of co-training, in order
+    cotraining: str = ""  # why that ended, in words; empty where there was none
 
     def save(self, folder: Path) -> None:
         """Write both files to `folder`."""
@@ -45,6 +46,7 @@ class Logbook:
                 "seconds": round(self.seconds, 1),
                 "epochs": history,
                 "lessons": [asdict(lesson) for lesson in self.lessons],
+                "cotraining": self.cotraining,
             },
         )
         columns = dict(zip(("head", "relation", "tail"), self.test.T.astype(np.int32), strict=True))
@@ -70,4 +72,5 @@ class Logbook:
             test=np.stack([table[name].to_numpy() for name in ("head", "relation", "tail")], axis=1),
             ranks=ranks,
             lessons=tuple(Lesson(**lesson) for lesson in content.get("lessons", ())),
+            cotraining=content.get("cotraining", ""),
         )

@@ -159,9 +159,10 @@ class Model:
         }
         if calibrator is not None:
             card |= {
-                "scoreBasis": "hidden-edges",
+                "scoreBasis": "reviewed" if calibrator.audited else "hidden-edges",
                 "baseRate": round(calibrator.base_rate, 9),
-                "baseRateBasis": "assumed",
+                "baseRateBasis": "reviewed" if calibrator.audited else "assumed",
+                **({"auditedEdges": calibrator.audited} if calibrator.audited else {}),
                 "missingShare": round(calibrator.missing_share, 6),
             }
         if metrics.reliability is not None:
@@ -178,7 +179,7 @@ class Model:
         heads: Sequence[str | Entity] | None = None,
         tails: Sequence[str | Entity] | None = None,
         top_k: int = 100,
-        min_score: float = 0.1,
+        min_score: float | None = None,
         per_entity: int = 10,
         progress: Progress = silent,
     ) -> Plan:
@@ -201,9 +202,10 @@ class Model:
         return explain(self, head, relation, tail)
 
     def save(self, folder: Path) -> Path:
-        """Write the model to `folder / id` (kept if it is there) and return that path."""
+        """Write the model to `folder / id` (kept if it is there, and then the newest) and return that path."""
         path = folder / self.id
         if (path / "manifest.json").is_file():
+            files.renew(path)
             return path
         with files.whole_folder(path) as new:
             if self.kge is not None:
@@ -298,6 +300,7 @@ def recipe(
     """Return 16 hexadecimal digits that two trainings share if one need not be done after the other."""
     settings = asdict(config)
     del settings["threads"]  # changes the last digits of the embeddings at most
-    parts = [snapshot.id, settings, asdict(split), asdict(voices), version, *([start] if start else [])]
+    audit = snapshot.origin.get("audit")  # what scores mean depends on it
+    parts = [snapshot.id, settings, asdict(split), asdict(voices), version, *filter(None, [start, audit])]
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -44,6 +44,7 @@ class PlannedEdge:
     rule_score: float | None = None  # that of the rules, and
     text_score: float | None = None  # of the texts; None where the model has no such voice
     false_share: float | None = None  # the smallest promise (`kgsync.promise`) that it can be part of; not written
+    own_false_share: float | None = None  # the same among the edges of its relation alone
     evidence: tuple[str, ...] = ()  # why, in a few lines for people
     details: str = ""  # the same in full, as JSON of `kgsync.evidence`; kept beside the edge
 
@@ -93,6 +94,7 @@ class Plan:
     model: Mapping[str, Any]  # the model card that goes on the (:__KgsyncModel) node: id, kind, baseRate, …
     snapshot_id: str
     database: Mapping[str, Any] = field(default_factory=dict)  # id and name of the database that it is for
+    origin: Mapping[str, Any] = field(default_factory=dict, compare=False)  # pulledAt, and keys: label -> property
 
     @cached_property
     def id(self) -> str:
@@ -118,10 +120,12 @@ class Plan:
         """Return the edges with the lowest scores."""
         return sorted(self.edges, key=lambda e: (e.score, e.id))[:count]
 
-    def promising(self, max_false: float) -> Plan:
+    def promising(self, max_false: float, *, each_relation: bool = False) -> Plan:
         """Return the plan of those edges of which at most the share `max_false` is false, on average; maybe none.
 
-        See `kgsync.promise` for what that rests on.
+        With `each_relation` that holds among the edges of every relation by themselves. The plan speaks for its edges
+        alone: others are still predicted, so that writing it lets none expire. See `kgsync.promise` for what the
+        promise rests on.
 
         Raises:
             DataError: the plan was made for named relations or entities, so that nothing can be promised.
@@ -131,9 +135,9 @@ class Plan:
                 "no share of false edges can be promised of a plan for named relations or entities",
                 fix="run `kgsync predict` without --relation, --from and --to",
             )
-        return replace(
-            self, edges=tuple(e for e in self.edges if e.false_share is not None and e.false_share <= max_false)
-        )
+        shares = [edge.own_false_share if each_relation else edge.false_share for edge in self.edges]
+        kept = tuple(e for e, share in zip(self.edges, shares, strict=True) if share is not None and share <= max_false)
+        return replace(self, edges=kept, scope=replace(self.scope, relations=()))
 
     def save(self, folder: Path) -> Path:
         """Write the plan to the folder `folder` (`plan.parquet` and a manifest), and return it."""
@@ -149,6 +153,7 @@ class Plan:
                     "model": dict(self.model),
                     "snapshot": self.snapshot_id,
                     "database": dict(self.database),
+                    "origin": dict(self.origin),
                 },
             )
         return folder
@@ -174,6 +179,7 @@ class Plan:
             model=manifest["model"],
             snapshot_id=manifest["snapshot"],
             database=manifest["database"],
+            origin=manifest.get("origin") or {},  # plans of before it was kept have none
         )
         if plan.id != manifest["id"]:
             raise DataError(f"the plan in {folder} was changed", fix="make it again with `kgsync predict`")
@@ -215,6 +221,7 @@ PLAN_SCHEMA = pa.schema(
         ("rule_score", pa.float64()),
         ("text_score", pa.float64()),
         ("false_share", pa.float64()),
+        ("own_false_share", pa.float64()),
         ("evidence", pa.list_(pa.string())),
         ("details", pa.string()),
     ]
@@ -240,6 +247,7 @@ def _row(edge: PlannedEdge) -> dict[str, Any]:
         "rule_score": edge.rule_score,
         "text_score": edge.text_score,
         "false_share": edge.false_share,
+        "own_false_share": edge.own_false_share,
         "evidence": list(edge.evidence),
         "details": edge.details,
     }
@@ -263,6 +271,7 @@ def _edge(row: Mapping[str, Any]) -> PlannedEdge:
         head_name=row["head_name"],
         tail_name=row["tail_name"],
         false_share=row.get("false_share"),
+        own_false_share=row.get("own_false_share"),
         evidence=tuple(row.get("evidence") or ()),  # plans of before it was kept have none
         details=row.get("details") or "",
     )

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kgsync.model import Model
 
 SHORT = {"rules": "rule", "text": "text"}  # what a voice is called in the names of properties
+MIN_SCORE = 0.1
 SPARE = 3  # times `top_k` edges per relation are scored exactly; the caps take some of them away
 
 
@@ -43,7 +44,7 @@ def predict(
     heads: Sequence[str | Entity] | None = None,
     tails: Sequence[str | Entity] | None = None,
     top_k: int = 100,
-    min_score: float = 0.1,
+    min_score: float | None = None,
     per_entity: int = 10,
     memory: int = MEMORY,
     progress: Progress = silent,
@@ -54,10 +55,10 @@ def predict(
         model: a calibrated model.
         relations: only these; None: all.
         heads: only edges from these entities (`Label:key`, key, name or `Entity`).
-        tails: only edges to these. Where both ends are named, every edge between them is scored and kept,
-            however low its score; the limits below are for searches.
+        tails: only edges to these. Where both ends are named, every edge between them is scored and kept;
+            `top_k` and `per_entity` are for searches.
         top_k: proposals per relation, at most.
-        min_score: probability that a proposal has, at least.
+        min_score: probability that a proposal has, at least. None: 0.1, or 0 where both ends are named.
         per_entity: proposals that touch one entity over all relations, at most; entities named in `heads`
             or `tails` are not capped.
         memory: bytes for one block of scores; changes speed, never the plan.
@@ -69,6 +70,8 @@ def predict(
     """
     snapshot = model.snapshot
     question = ask(snapshot, relations, heads, tails)
+    if min_score is None:
+        min_score = 0.0 if question.pairs else MIN_SCORE
     prediction = _Prediction(
         snapshot=snapshot,
         calibrator=model.calibrated(),
@@ -83,7 +86,7 @@ def predict(
         memory=memory,
         question=question,
         limits=_Limits.of(question, top_k, per_entity),
-        min_score=0.0 if question.pairs else min_score,
+        min_score=min_score,
     )
     prediction.refuse_impossible()
     return Plan(
@@ -92,6 +95,7 @@ def predict(
         model=model.card(),
         snapshot_id=snapshot.id,
         database=snapshot.origin.get("database", {}),
+        origin={"pulledAt": snapshot.origin.get("startedAt"), "keys": dict(snapshot.key_properties)},
     )
 
 
@@ -167,12 +171,12 @@ class _Prediction:
 
     def edges(self, progress: Progress) -> tuple[PlannedEdge, ...]:
         """Return the edges of the plan in its order."""
-        found, looked_at = [], 0
+        found, looked_at = [], dict[str, int]()
         for number, relation in enumerate(self.question.relations):
             progress("predicting", number, len(self.question.relations))
             heads, tails, candidates = self._shortlist(relation)
             found.append(self._score(relation, heads, tails))
-            looked_at += candidates
+            looked_at[self.snapshot.relations[relation]] = candidates
         progress("predicting", len(found), len(found))
         rows = [
             (-part.columns["score"][i], part.relation, int(part.heads[i]), int(part.tails[i]), part, i)
@@ -187,11 +191,20 @@ class _Prediction:
         edges = [edge for parts in chosen.values() for edge in self._edges(parts)]
         return sort_edges(self._promised(edges, looked_at) if self.question.whole else edges)
 
-    def _promised(self, edges: list[PlannedEdge], candidates: int) -> list[PlannedEdge]:
-        """Return the edges with what can be promised of them, being the best of so many candidates."""
-        p_values = self.calibrator.nulls.p_values(np.array([edge.score for edge in edges]))
-        shares = false_shares(p_values, candidates).round(6)
-        return [replace(edge, false_share=share) for edge, share in zip(edges, shares.tolist(), strict=True)]
+    def _promised(self, edges: list[PlannedEdge], candidates: Mapping[str, int]) -> list[PlannedEdge]:
+        """Return the edges with what can be promised of them, being the best of so many candidates of each relation."""
+        scores, relations = np.array([edge.score for edge in edges]), np.array([edge.relation for edge in edges])
+        shares = false_shares(self.calibrator.nulls.p_values(scores), sum(candidates.values())).round(6)
+        alone = np.ones(len(edges))
+        for number, nulls in enumerate(self.calibrator.own_nulls):
+            own = np.flatnonzero(relations == self.snapshot.relations[number])
+            if len(own):
+                p_values = nulls.p_values(scores[own])
+                alone[own] = false_shares(p_values, candidates[self.snapshot.relations[number]]).round(6)
+        return [
+            replace(edge, false_share=share, own_false_share=own)
+            for edge, share, own in zip(edges, shares.tolist(), alone.tolist(), strict=True)
+        ]
 
     def _edges(self, chosen: Sequence[tuple[_Scored, int]]) -> list[PlannedEdge]:
         """Return edges of one relation with the evidence for them."""

@@ -33,9 +33,14 @@ class Nulls:
     total: float  # candidates in all, true and false
 
     @classmethod
-    def of(cls, scores: Floats, true: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats) -> Nulls:
-        """Return those among labelled candidates [n], each of which stands for `weights` candidates."""
-        own, counts = scores[~true], weights[~true]
+    def of(
+        cls, scores: Floats, true: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats, *, least: float = -np.inf
+    ) -> Nulls:
+        """Return those among labelled candidates [n], each of which stands for `weights` candidates.
+
+        How high those score that are below `least` is not kept, and p-values are 1 there.
+        """
+        own, counts = scores[~true & (scores >= least)], weights[~true & (scores >= least)]
         order = np.argsort(-own, kind="stable")
         values, above = own[order], np.cumsum(counts[order])
         last = np.flatnonzero(np.append(np.diff(values) != 0, True)) if len(values) else np.empty(0, np.int64)
@@ -43,7 +48,11 @@ class Nulls:
         over = np.append(0.0, above)[:-1]
         places = np.unique(np.concatenate([np.arange(EXACT), EXACT * STEP ** np.arange(1_000)]).astype(np.int64))
         kept = places[places < len(values)]
-        scores_kept, above_kept, over_kept = (tuple(column[kept].tolist()) for column in (values, above, over))
+        columns = [column[kept].tolist() for column in (values, above, over)]
+        if np.isfinite(least):
+            all_of_them = float(above[-1]) if len(above) else 0.0
+            columns = [[*columns[0], least], [*columns[1], all_of_them], [*columns[2], all_of_them]]
+        scores_kept, above_kept, over_kept = map(tuple, columns)
         return cls(scores_kept, above_kept, over_kept, float(weights.sum()))
 
     def p_values(self, scores: Floats) -> Floats:

@@ -32,6 +32,7 @@ class Bin:
     candidates: float  # how many (some stand for several where queries were sampled)
     score: float  # mean
     true: float  # share that were hidden edges
+    trials: float | None = None  # equal candidates that would tell as much, where not as many as `candidates`
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Reliability:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return asdict(self)
+        return asdict(self, dict_factory=lambda fields: {name: value for name, value in fields if value is not None})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Reliability:
@@ -130,7 +131,9 @@ def _parts(weights: Floats) -> list[slice]:
 
 def _bin(score: Floats, true: Floats, weights: Floats, part: slice) -> Bin:
     own = weights[part]
-    return Bin(float(own.sum()), _mean(score[part], own), _mean(true[part], own))
+    total = float(own.sum())
+    trials = total**2 / float(own @ own)
+    return Bin(total, _mean(score[part], own), _mean(true[part], own), None if math.isclose(trials, total) else trials)
 
 
 def _error(score: Floats, true: Floats, weights: Floats, parts: list[slice]) -> float:

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 import platform
-import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -80,8 +79,8 @@ class Workspace:
 
     def new_run(self, config: Config) -> Run:
         """Make a run folder with the resolved configuration in it."""
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        run = Run(self.runs / f"{stamp}-{secrets.token_hex(2)}")
+        start = datetime.now(UTC)  # ids sort as runs start: the last digits are the part of the second
+        run = Run(self.runs / f"{start:%Y%m%d-%H%M%S}-{start.microsecond * 0x10000 // 1_000_000:04x}")
         state = {
             "id": run.id,
             "startedAt": now(),
@@ -95,39 +94,45 @@ class Workspace:
         return run
 
     def run(self, run_id: str | None = None) -> Run:
-        """Return the run with this id (or its unique beginning), or the newest.
+        """Return the run with this id (or its unique beginning), or the one that started last.
 
         Raises:
             NotFoundError: there is none, or several match.
         """
-        found = self._matching(self.runs, run_id, "run.json")
+        found = _matching(self.runs, run_id, "run.json", lambda folder: folder.name)
         return Run(_only(found, run_id, "run", self.runs, "kgsync predict"))
 
     def snapshot(self, snapshot_id: str | None = None) -> Path:
-        """Return the folder of a snapshot, or of the newest.
+        """Return the folder of a snapshot, or of the newest: the one that was pulled last.
 
         Raises:
             NotFoundError: there is none, or several match.
         """
-        found = self._matching(self.snapshots, snapshot_id, "manifest.json")
+        found = _matching(self.snapshots, snapshot_id, "manifest.json", _made)
         return _only(found, snapshot_id, "snapshot", self.snapshots, "kgsync pull")
 
     def model(self, model_id: str | None = None) -> Path:
-        """Return the folder of a model, or of the newest.
+        """Return the folder of a model, or of the newest: the one that a training gave last.
 
         Raises:
             NotFoundError: there is none, or several match.
         """
-        found = self._matching(self.models, model_id, "manifest.json")
+        found = _matching(self.models, model_id, "manifest.json", _made)
         return _only(found, model_id, "model", self.models, "kgsync train")
 
-    def _matching(self, folder: Path, wanted: str | None, marker: str) -> list[Path]:
-        """Return the folders that match, newest last."""
-        folders = [f for f in folder.glob("*") if not f.name.startswith(".") and (f / marker).is_file()]
-        if wanted is None:
-            return sorted(folders, key=lambda f: ((f / marker).stat().st_mtime_ns, f.name))[-1:]
-        exact = [f for f in folders if f.name == wanted]
-        return exact or [f for f in folders if f.name.startswith(wanted)]
+
+def _matching(folder: Path, wanted: str | None, marker: str, age: Callable[[Path], Any]) -> list[Path]:
+    """Return the folders with a file `marker` that match, or the last one in the order of `age`."""
+    folders = [f for f in folder.glob("*") if not f.name.startswith(".") and (f / marker).is_file()]
+    if wanted is None:
+        return sorted(folders, key=age)[-1:]
+    exact = [f for f in folders if f.name == wanted]
+    return exact or [f for f in folders if f.name.startswith(wanted)]
+
+
+def _made(folder: Path) -> tuple[int, str]:
+    """Return when an artefact was made, or made again with the same content."""
+    return (folder / "manifest.json").stat().st_mtime_ns, folder.name
 
 
 def _only(found: list[Path], wanted: str | None, kind: str, folder: Path, command: str) -> Path:

@@ -75,9 +75,13 @@ def find(folder: Path) -> Schema | None:
     return load(path) if path.is_file() else None
 
 
-def configured(config: ValidateConfig) -> Schema | None:
-    """Return the schema that the configuration names, else the one in the current folder, else None."""
-    return load(Path(config.schema)) if config.schema else find(Path())
+def configured(config: ValidateConfig, folder: Path) -> Schema | None:
+    """Return the schema that the configuration in `folder` names, else the `schema.yml` beside it, else None.
+
+    Raises:
+        NotFoundError, DataError: as `load` does.
+    """
+    return load(folder / config.schema) if config.schema else find(folder)
 
 
 def save(schema: Schema, path: Path, *, force: bool = False) -> None:

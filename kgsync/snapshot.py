@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +49,7 @@ class Snapshot:
     entities: pa.Table  # ENTITY_SCHEMA, sorted by label order, then as the server sorts keys
     relations: tuple[str, ...]  # relationship types, sorted
     triples: Triples  # sorted by (relation, head, tail), unique
-    rejected: Triples  # edges that a reviewer rejected: never proposed again, hard negatives
+    rejected: Triples  # edges that a reviewer rejected: never proposed again, false where scores are fitted
     key_properties: Mapping[str, str]  # label -> key property, in the order of the configuration
     origin: Mapping[str, Any] = field(default_factory=dict)  # database id and name, scope, times, drift
     relation_names: Mapping[str, str] = field(default_factory=dict)  # type -> name in words, where known
@@ -113,9 +114,14 @@ class Snapshot:
         return {self.relations[number]: count for number, count in counts.most_common()}
 
     def save(self, folder: Path) -> Path:
-        """Write the snapshot to `folder / id` (kept if it is there and whole) and return that path."""
+        """Write the snapshot to `folder / id` and return that path.
+
+        Content that is there and whole is kept, and where it comes from is said anew.
+        """
         path = folder / self.id
-        if (path / "manifest.json").is_file():
+        with suppress(NotFoundError, DataError):
+            files.read_manifest(path, "snapshot")
+            self._write_manifest(path)
             return path
         with files.whole_folder(path) as new:
             pq.write_table(self.entities, new / "entities.parquet", compression="zstd")
@@ -129,20 +135,20 @@ class Snapshot:
                     "tail": pa.array(array[:, 2], pa.int32()),
                 }
                 pq.write_table(pa.table(columns), new / f"{name}.parquet", compression="zstd")
-            files.write_manifest(
-                new,
-                "snapshot",
-                {
-                    "id": self.id,
-                    "entities": self.entities.num_rows,
-                    "triples": len(self.triples),
-                    "relations": list(self.relations),
-                    "relationNames": dict(self.relation_names),
-                    "keyProperties": dict(self.key_properties),
-                    "origin": dict(self.origin),
-                },
-            )
+            self._write_manifest(new)
         return path
+
+    def _write_manifest(self, folder: Path) -> None:
+        fields = {
+            "id": self.id,
+            "entities": self.entities.num_rows,
+            "triples": len(self.triples),
+            "relations": list(self.relations),
+            "relationNames": dict(self.relation_names),
+            "keyProperties": dict(self.key_properties),
+            "origin": dict(self.origin),
+        }
+        files.write_manifest(folder, "snapshot", fields)
 
     @classmethod
     def load(cls, path: Path) -> Snapshot:

@@ -1,31 +1,32 @@
 """Sync: pull, train, predict, write and validate in one go, as a run that a person can read.
 
-Each step notes in the run's folder that it is done; the same command goes on after the last noted step.
+Each step notes in the run's folder that it is done; the same command goes on after the last noted step, as long as
+what was pulled is not out of date.
 Without `commit` nothing in the database changes: the write step only looks.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from kgsync import files, schema_file
-from kgsync.config import Config
+from kgsync import files
 from kgsync.errors import NotFoundError
-from kgsync.graph import statements
+from kgsync.graph import ledger, statements
 from kgsync.graph.graph import Graph
-from kgsync.graph.pull import Selection, pull
+from kgsync.graph.pull import STALE, Selection, pull
 from kgsync.graph.write import WriteReport, write
 from kgsync.learn import train
 from kgsync.model import Model
 from kgsync.plan import Plan
 from kgsync.progress import Progress, silent
-from kgsync.report import summary
+from kgsync.report import promised, summary
 from kgsync.report.kept import keep_validation, keep_write
-from kgsync.runs import Run, Workspace
+from kgsync.runs import Run, now
 from kgsync.snapshot import Snapshot
-from kgsync.validate import ValidationReport, validate
+from kgsync.validate import ValidationReport
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,48 @@ def sync(
     selection: Selection | None = None,
     commit: bool = False,
     fresh: bool = False,
+    max_false: float | None = None,
+    each_relation: bool = False,
+    told: Callable[[str], None] = lambda line: None,
     progress: Progress = silent,
 ) -> SyncResult:
     """Run all steps, or go on with an unfinished run of the same configuration (not with `fresh`).
 
+    With `max_false` only what keeps that promise is planned (`Plan.promising`). `told` hears with which run it goes on,
+    and what is promised.
+
     Raises:
+        TransientError: another sync is at work in the workspace, or another process is writing.
         KgsyncError: of the step that failed; the run stays, and the next sync goes on with it.
     """
+    with files.alone(graph.workspace.root / ".sync.lock", "`kgsync sync`"):
+        run = None if fresh else _unfinished(graph, selection, commit=commit)
+        if run is not None:
+            pulled = run.steps.get("pull")
+            when = f", pulled {pulled['origin']['startedAt']}" if pulled else ""
+            told(f"Going on with run {run.id}{when} (--fresh starts a new one).")
+        run = run or graph.workspace.new_run(graph.config)
+
+        def narrowed(plan: Plan) -> Plan:
+            if max_false is None:
+                return plan
+            kept = plan.promising(max_false, each_relation=each_relation)
+            told(promised(kept, len(plan), max_false))
+            return kept
+
+        return _steps(graph, run, selection, commit, narrowed, progress)
+
+
+def _steps(
+    graph: Graph,
+    run: Run,
+    selection: Selection | None,
+    commit: bool,
+    narrowed: Callable[[Plan], Plan],
+    progress: Progress,
+) -> SyncResult:
+    """Do what is left of a run."""
     config, workspace = graph.config, graph.workspace
-    run = (None if fresh else _unfinished(workspace, config, selection)) or workspace.new_run(config)
     server = graph.connection.read(statements.load("inspect/server").text)[0]
     run.describe(
         selection=_plain(selection),
@@ -64,7 +98,8 @@ def sync(
     steps = run.steps
 
     if "pull" in steps:
-        snapshot = Snapshot.load(workspace.snapshot(steps["pull"]["snapshot"]))
+        kept = Snapshot.load(workspace.snapshot(steps["pull"]["snapshot"]))
+        snapshot = replace(kept, origin=steps["pull"]["origin"])  # another pull may have found the same content
     else:
         snapshot = pull(
             graph.connection,
@@ -74,7 +109,13 @@ def sync(
             folder=workspace.snapshots,
             progress=progress,
         )
-        run.note("pull", snapshot=snapshot.id, entities=snapshot.entities.num_rows, triples=len(snapshot.triples))
+        run.note(
+            "pull",
+            snapshot=snapshot.id,
+            entities=snapshot.entities.num_rows,
+            triples=len(snapshot.triples),
+            origin=dict(snapshot.origin),
+        )
 
     model = train(
         snapshot,
@@ -87,14 +128,17 @@ def sync(
     run.note("train", model=model.id)
 
     if "predict" in steps:
-        plan = Plan.load(run.plan_folder)
+        plan = narrowed(Plan.load(run.plan_folder))
     else:
-        plan = model.predict(
-            top_k=config.predict.top_k,
-            min_score=config.predict.min_score,
-            per_entity=config.predict.per_entity,
-            progress=progress,
+        plan = narrowed(
+            model.predict(
+                top_k=config.predict.top_k,
+                min_score=config.predict.min_score,
+                per_entity=config.predict.per_entity,
+                progress=progress,
+            )
         )
+    if "predict" not in steps or steps["predict"]["plan"] != plan.id:
         plan.save(run.plan_folder)
         run.note("predict", plan=plan.id, edges=len(plan))
 
@@ -112,28 +156,40 @@ def sync(
     validation = None
     if commit:
         keep_write(run, written)
-        own = config.validate.folder
-        validation = validate(
-            graph.connection,
-            folder=Path(own) if own else None,
-            labels=graph.config.graph.labels or None,
-            schema=schema_file.configured(config.validate),
-        )
+        validation = graph.validate(progress=progress)
         keep_validation(run, validation)
-    result = SyncResult(run, snapshot, model, plan, written, validation)
     files.write_bytes(run.folder / "report.md", summary(snapshot, model, plan, written, validation).encode())
-    return result
+    if not commit:
+        run.describe(shownAt=now())
+    return SyncResult(run, snapshot, model, plan, written, validation)
 
 
-def _unfinished(workspace: Workspace, config: Config, selection: Selection | None) -> Run | None:
-    """Return the newest run if it is a sync of this configuration that has not been written yet."""
+def _unfinished(graph: Graph, selection: Selection | None, *, commit: bool) -> Run | None:
+    """Return the newest run if it is a sync of the same into the same database that is not done and not out of date.
+
+    A run that began to write is finished whatever its age. A plan that was shown is written within a day, also if
+    the graph has changed since: it is what was agreed to; but it is shown again only if nothing has changed.
+    """
     try:
-        run = workspace.run()
+        run = graph.workspace.run()
     except NotFoundError:
         return None
     state = run.state
-    same = state["configHash"] == config.hash() and state.get("selection") == _plain(selection)
-    return run if same and "validate" not in state["steps"] else None
+    asked = state["configHash"], state.get("selection"), state.get("database", {}).get("id")
+    here = graph.config.hash(), _plain(selection), graph.connection.identity()["id"]
+    if asked != here or "validate" in state["steps"]:
+        return None
+    written = ledger.run_state(graph.connection, run.id)
+    if written and written["status"] != "finished":
+        return run if written["status"] == "running" else None  # the others are rolled back
+    if "pull" not in state["steps"]:
+        return run
+    origin = state["steps"]["pull"]["origin"]
+    if (datetime.now(UTC) - datetime.fromisoformat(origin["startedAt"])).total_seconds() > STALE:
+        return None
+    if "shownAt" in state and not commit and graph.connection.read_bookmark() != origin["bookmark"]:
+        return None
+    return run
 
 
 def _plain(selection: Selection | None) -> dict[str, Any]:

@@ -8,11 +8,10 @@ Checks only ever run in read transactions; what is written afterwards is a statu
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import neo4j
 
@@ -26,12 +25,17 @@ from kgsync.checks import (
     naming,
 )
 from kgsync.config import LabelConfig
-from kgsync.graph import declared, ends, inspect, statements, traits
+from kgsync.errors import NotFoundError
+from kgsync.graph import declared, ends, inspect, ledger, statements, traits
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.ends import End
 from kgsync.graph.literals import params
 from kgsync.progress import Progress, silent
 from kgsync.schema import Schema
+from kgsync.tabular import Tabular, table
+
+if TYPE_CHECKING:
+    import pyarrow
 
 __all__ = [
     "COLUMNS",
@@ -46,6 +50,14 @@ __all__ = [
 ]
 
 _BATCH = 1_000  # edges per transaction
+_COLUMNS = {
+    **dict.fromkeys(("check", "severity", "id"), "string"),
+    **ends.COLUMNS["head"],
+    "path": "string",
+    **ends.COLUMNS["tail"],
+    **dict.fromkeys(("value", "message"), "string"),
+    "score": "double",
+}
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ class CheckResult:
     count_query: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
-    fixed: int = 0  # findings that `--fix` dealt with
+    fixed: int = 0  # findings that are gone since `--fix`
 
     @property
     def left(self) -> int:
@@ -91,7 +103,7 @@ class CheckResult:
 
 
 @dataclass(frozen=True)
-class ValidationReport:
+class ValidationReport(Tabular):
     """What every check found, and how many edges went into quarantine or came out of it."""
 
     checks: tuple[CheckResult, ...]
@@ -115,6 +127,19 @@ class ValidationReport:
         found = [check for check in self.checks if check.left and check.severity in counted]
         return sorted(found, key=lambda check: SEVERITIES.index(check.severity))
 
+    def to_arrow(self) -> pyarrow.Table:
+        """Return the findings that are shown, one row each; the ends as label, key and name, all of them text."""
+        rows = (
+            vars(row)
+            | {"check": check.name, "severity": check.severity, "value": None if row.value is None else str(row.value)}
+            | row.focus.columns("head")
+            | row.tail.columns("tail")
+            | {"score": row.score if isinstance(row.score, float) else None}
+            for check in self.checks
+            for row in check.rows
+        )
+        return table(_COLUMNS, rows)
+
 
 def validate(
     connection: Connection,
@@ -133,28 +158,32 @@ def validate(
     An edge that fails a check of severity error or warning is quarantined, with the names of these checks
     as its reasons; one that fails none of them any more goes back to proposed. Reviewed edges stay as they
     are. A second validation writes nothing. `quarantine=False` only reports. `limit` bounds the rows that
-    the report keeps per check; `labels` of the configuration say how entities are called in them.
+    the report keeps per check; `labels` of the configuration say how entities are found and called, else the latest
+    run does.
 
     `schema` is a person's; what the graph shows is learned for the relations that it does not name. `fix` lets
-    edges that nobody reviewed expire where a check's header says so, and deletes kgsync's own orphaned notes.
+    edges that nobody reviewed expire where a check's header says so, and deletes kgsync's own orphaned notes (not with
+    `run_id`); what is left is judged anew, as if that had never been there.
 
     Raises:
+        NotFoundError: the graph does not know the run.
         NotFoundError, DataError: `folder` or a file in it is not as `load_checks` and `Check` want it.
     """
     checks = load_checks(folder)
     for check in checks:
         inspect_own(connection, check)
-    names = {"runId": run_id, "names": ends.parameter(labels or {})}
-    parameters = names | _of_schema(connection, schema, progress)
-    results: list[CheckResult] = []
-    judged: dict[str, _Judged] = {}
-    for done, check in enumerate(checks):
-        progress("validate", done, len(checks))
-        results.append(_run(connection, check, parameters, limit, judged))
-    progress("validate", len(checks), len(checks))
-    report = ValidationReport(tuple(results))
+    if run_id is not None and ledger.run_state(connection, run_id) is None:
+        raise NotFoundError(f"the graph knows no run {run_id}", fix="see `kgsync runs`")
+    names = ends.parameter(labels) if labels else connection.read(statements.load("validate/machinery/keys").text)
+    parameters = {"runId": run_id, "names": names} | _of_schema(connection, schema, progress)
+    results, judged = _run_all(connection, checks, parameters, limit, progress)
+    report = ValidationReport(results)
     if fix:
-        report = _fixed(connection, checks, report, parameters, judged)
+        expired, forgotten = _fix(connection, checks, results, parameters, judged)
+        if expired or forgotten:
+            left, judged = _run_all(connection, checks, parameters, limit, progress)
+            results = tuple(_since(before, after) for before, after in zip(results, left, strict=True))
+            report = ValidationReport(results, expired=expired, forgotten=forgotten)
     if not quarantine:
         return report
     quarantined, released = _quarantine(connection, judged, run_id, progress)
@@ -180,6 +209,19 @@ class _Judged:
     status: str
     old: list[str]
     reasons: set[str]
+
+
+def _run_all(
+    connection: Connection, checks: Sequence[Check], parameters: Mapping[str, Any], limit: int, progress: Progress
+) -> tuple[tuple[CheckResult, ...], dict[str, _Judged]]:
+    """Return what each check found, and by id the edges that fail one that counts."""
+    results: list[CheckResult] = []
+    judged: dict[str, _Judged] = {}
+    for done, check in enumerate(checks):
+        progress("validate", done, len(checks))
+        results.append(_run(connection, check, parameters, limit, judged))
+    progress("validate", len(checks), len(checks))
+    return tuple(results), judged
 
 
 def _run(
@@ -230,30 +272,33 @@ def _finding(record: neo4j.Record) -> Finding:
     )
 
 
-def _fixed(
+def _fix(
     connection: Connection,
     checks: Iterable[Check],
-    report: ValidationReport,
+    results: Iterable[CheckResult],
     parameters: Mapping[str, Any],
-    judged: dict[str, _Judged],
-) -> ValidationReport:
-    """Do what the headers of the checks say to what kgsync wrote itself, and return the report with it."""
+    judged: Mapping[str, _Judged],
+) -> tuple[int, int]:
+    """Do what the headers of the checks say to what kgsync wrote itself; return how many (expired, were forgotten)."""
     fixes = {check.name: check for check in checks if check.fix}
     wanted = sorted(
         id_ for id_, edge in judged.items() if any(fixes[name].fix == "expire" for name in edge.reasons & fixes.keys())
     )
-    expired: set[str] = set()
+    expired = forgotten = 0
     for start in range(0, len(wanted), _BATCH):
         batch = wanted[start : start + _BATCH]
-        expired.update(connection.write(statements.load("validate/machinery/expire").text, ids=batch)[0]["ids"])
-    gone = Counter(name for id_ in expired for name in judged.pop(id_).reasons)
-    forgotten = Counter[str]()
-    for result in report.checks:
+        expired += len(connection.write(statements.load("validate/machinery/expire").text, ids=batch)[0]["ids"])
+    for result in results:
         check = fixes.get(result.name)
-        if result.count and check and check.fix == "forget":
-            forgotten[check.name] = connection.write(check.form("forget"), **check.parameters(parameters))[0]["done"]
-    results = tuple(replace(result, fixed=gone[result.name] + forgotten[result.name]) for result in report.checks)
-    return replace(report, checks=results, expired=len(expired), forgotten=forgotten.total())
+        if result.count and check and check.fix == "forget" and parameters["runId"] is None:
+            forgotten += connection.write(check.form("forget"), **check.parameters(parameters))[0]["done"]
+    return expired, forgotten
+
+
+def _since(before: CheckResult, after: CheckResult) -> CheckResult:
+    """Return what a check found at first, and how much of it is gone now; the rows are of what is left."""
+    gone = max(0, before.count - after.count)
+    return replace(after, count=after.count + gone, rows=after.rows or before.rows, fixed=gone)
 
 
 def _quarantine(

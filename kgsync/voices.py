@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from kgsync.lm.fit import Graph
 
 FEWEST_TEXTS = 200
-TEXT = 0.3  # of a budget for all voices
+EMBEDDINGS, TEXT = "embeddings", "text"
+PARTS = {EMBEDDINGS: 4, TEXT: 3}  # how a budget is divided among trainings of voices that learn
+TRAINING = 0.7  # of a budget, where several speak; the rest is for mining rules, asking and weighing
 NEEDED = "sentence_transformers", "sklearn"  # modules of the extra `lm`
 
 
@@ -60,6 +62,18 @@ class Voices:
     learners: dict[str, Learner]  # how a voice learns again, with lessons
 
 
+def time_for(voice: str, voices: VoicesConfig) -> float:
+    """Return the seconds that one training of the embeddings or of the text voice has of the budget; 0: no limit.
+
+    Where the encoder learns as well, texts are trained twice, and every round of co-training trains all once more.
+    """
+    wanted = [voices.embeddings, voices.rules, voices.text]
+    parts = PARTS[EMBEDDINGS] * voices.embeddings + PARTS[TEXT] * voices.text * (1 + voices.tune_encoder)
+    several = sum(wanted) > 1
+    share = (TRAINING if several else 1.0) * PARTS[voice] / max(parts, 1)
+    return share * voices.budget / (1 + voices.rounds * several)
+
+
 def train_voices(
     snapshot: Snapshot,
     parts: Split,
@@ -73,8 +87,8 @@ def train_voices(
 ) -> Voices:
     """Return the voices that are asked for and that the graph allows.
 
-    `config` describes the embeddings, and its seed is everyone's. They begin as `start`, where there is one; an
-    interrupted training of them goes on from `checkpoint`; `cache` keeps encoded texts.
+    `config` describes the embeddings, their time included (`time_for`), and its seed is everyone's. They begin as
+    `start`, where there is one; an interrupted training of them goes on from `checkpoint`; `cache` keeps encoded texts.
 
     Raises:
         ConfigError: no voice is asked for, or none is possible.
@@ -110,7 +124,7 @@ def train_voices(
     if voices.text:
         read = _reader(snapshot, parts, also_true, voices, config.seed, cache, progress)
         if isinstance(read, str):
-            left_out["text"] = read
+            left_out[TEXT] = read
         else:
             text, epochs = read(None)
             found.append(text)
@@ -142,7 +156,7 @@ def _reader(
     def read(lessons: Lessons | None) -> tuple[Voice, Sequence[Epoch]]:
         size = len(snapshot.relations)
         graph = fit.Graph(texts, parts.train, parts.select, size, also_true=also_true, lessons=lessons, seed=seed)
-        seconds = TEXT * voices.budget
+        seconds = time_for(TEXT, voices)
         return learn_texts(
             graph, reader, encoded, seed=seed, seconds=seconds, tune_encoder=voices.tune_encoder, progress=progress
         )

@@ -32,7 +32,7 @@ def jar_cache(pytestconfig: pytest.Config) -> Path:
     users = Path(platformdirs.user_data_dir("kgsync")) / "jars"
     if given := os.environ.get("KGSYNC_TEST_JARS"):
         return Path(given)
-    cache = pytestconfig.cache
+    cache = getattr(pytestconfig, "cache", None)
     return users if users.is_dir() or cache is None else cache.mkdir("kgsync-jars")
 
 
@@ -92,7 +92,7 @@ def graph_db(any_server: LocalServer) -> Iterator[neo4j.Driver]:
     with neo4j.GraphDatabase.driver(any_server.uri, auth=auth) as driver:
         with driver.session(database=any_server.database) as session:
             for name in session.run("SHOW CONSTRAINTS YIELD name").value():
-                session.run(f"DROP CONSTRAINT `{name}`").consume()
+                session.run(f"DROP CONSTRAINT `{name.replace('`', '``')}`").consume()
             for name in session.run("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP' RETURN name").value():
                 session.run(f"DROP INDEX `{name.replace('`', '``')}`").consume()
             session.run("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 10000 ROWS").consume()

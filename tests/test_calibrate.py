@@ -11,7 +11,7 @@ from example_graphs import benchmark, made_up_model, trained
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from kgsync.calibrate import Calibrator, Labelled, features, fit
+from kgsync.calibrate import FEWEST_AUDITED, Audited, Calibrator, Labelled, features, fit, reviewed_share
 from kgsync.candidates import hidden
 from kgsync.candidates.admissible import Admissible
 from kgsync.candidates.hidden import label_hidden
@@ -48,6 +48,61 @@ def test_a_known_model_is_recovered() -> None:
     assert np.abs(np.array(calibrator.weights) - TRUTH)[1:] == pytest.approx(0, abs=0.1)
     assert np.abs(score - probability).mean() < 0.01
     assert calibrator.base_rate == pytest.approx(data.true.mean())
+
+
+def audit_of(score: np.ndarray, share: float, truth: float, seed: int = 0) -> list[Audited]:
+    """Decisions about edges whose scores assume one share of missing edges, where another one is true."""
+    logit = np.log(score / (1 - score)) + np.log(truth / share)
+    accepted = np.random.default_rng(seed).random(len(score)) < 1 / (1 + np.exp(-logit))
+    return [Audited(float(s), share, 1, int(a)) for s, a in zip(score, accepted, strict=True)]
+
+
+@pytest.mark.parametrize("truth", [0.01, 0.1, 0.8])
+def test_an_audit_shows_how_many_edges_are_missing_whatever_its_scores_assumed(truth: float) -> None:
+    score = np.random.default_rng(3).beta(1, 1.5, 2_000).clip(0.02, 0.98)
+    both = audit_of(score[:1_000], 0.1, truth) + audit_of(score[1_000:], 0.3, truth)  # by two models
+    share, variance = reviewed_share(both, 0.1)
+    assert np.log(share / truth) == pytest.approx(0, abs=0.25)
+    _, doubt = reviewed_share(both[:20], 0.1)
+    assert doubt > 10 * variance
+    assert all(0 < reviewed_share([Audited(0.5, 0.1, 40, n)], 0.1)[0] < np.inf for n in (0, 40))
+
+
+def test_scores_follow_the_audit_and_say_so() -> None:
+    data, _ = simulated(0)
+    assumed = fit(data, 8, missing_share=0.1)
+    audit = audit_of(np.linspace(0.05, 0.95, FEWEST_AUDITED), 0.1, 1.0)
+    assert fit(data, 8, missing_share=0.1, audit=audit[1:]) == assumed, "too few to tell"
+    reviewed = fit(data, 8, missing_share=0.1, audit=audit)
+    assert (assumed.audited, reviewed.audited) == (0, FEWEST_AUDITED)
+    assert reviewed.missing_share == pytest.approx(reviewed_share(audit, 0.1)[0])
+    moved = np.log(reviewed.missing_share / assumed.missing_share)
+    assert moved > 1
+    before, low_before = assumed.scores(data.relations, data.features, shift=moved)
+    after, low = reviewed.scores(data.relations, data.features)
+    assert after == pytest.approx(before)
+    assert (low < low_before).all(), "it is not known exactly"
+    assert Calibrator.from_dict(json.loads(json.dumps(reviewed.to_dict()))) == reviewed
+
+
+def test_what_a_reviewer_rejected_counts_as_false() -> None:
+    """It would be a candidate like others if nobody had judged it; it goes on counting as what it is."""
+    snapshot, parts = benchmark("umls"), split_of("umls")
+    model = made_up_model(snapshot)
+    known = np.concatenate([parts.train, parts.select, parts.fuse])
+    rejected = (parts.test[:40], parts.calibrate[:3])
+
+    def labelled(some: np.ndarray) -> Labelled:
+        judged = replace(snapshot, rejected=some)
+        return label_hidden(
+            model.voice, judged, known=known, hidden=parts.calibrate, aside=parts.test[40:], step="", progress=silent
+        )
+
+    without = labelled(snapshot.rejected)
+    for some in rejected:
+        found = labelled(some)
+        assert found.true.sum() == without.true.sum() > 0, "what is true stays true"
+        assert (found.features == without.features).all()
 
 
 def test_the_lower_bound_holds_nineteen_times_in_twenty() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ class Oracle:
     name: str = "oracle"
 
     def scores(self, anchors: Tensor, relations: Tensor, candidates: Tensor | None = None) -> Tensor:
-        scores = torch.zeros(len(anchors), N)
+        scores = torch.zeros(len(anchors), self.surest.shape[1])
         scores[torch.arange(len(anchors)), self.surest[relations, anchors]] = self.strength
         return scores if candidates is None else scores[:, candidates]
 
@@ -57,9 +58,9 @@ class Oracle:
         return {"surest": self.surest}
 
 
-def ring(step: int, relation: int) -> np.ndarray:
-    heads = np.arange(N)
-    return np.stack([heads, np.full(N, relation), (heads + step) % N], axis=1)
+def ring(step: int, relation: int, size: int = N) -> np.ndarray:
+    heads = np.arange(size)
+    return np.stack([heads, np.full(size, relation), (heads + step) % size], axis=1)
 
 
 EDGES = np.concatenate([ring(1, 0), ring(2, 1)])
@@ -112,7 +113,7 @@ def test_whether_there_is_another_answer_comes_from_how_many_entities_have() -> 
 
 
 def test_what_is_hidden_has_no_part_in_lessons() -> None:
-    """The very same lessons come out, whatever the hidden edges are."""
+    """The same lessons come out, whatever the hidden edges are: these only say how sure a voice may be."""
     oracle, other = Oracle(ANSWERS), Oracle(ANSWERS.roll(1, dims=1), name="other")
     taught: list[Lessons] = []
 
@@ -125,7 +126,7 @@ def test_what_is_hidden_has_no_part_in_lessons() -> None:
         cotrain(students, TRAIN, hidden, *SIZE, also_true=hidden[:0])
     first, second = taught
     assert first.triples.tolist() == second.triples.tolist()
-    assert first.weights.tolist() == second.weights.tolist()
+    assert first.weights.tolist() == pytest.approx(second.weights.tolist(), rel=1e-3)
 
 
 def codes(*edges: tuple[int, int, int]) -> np.ndarray:
@@ -181,16 +182,64 @@ def test_a_voice_is_kept_as_it_was_unless_it_gains() -> None:
     same = cotrain(students(bad), TRAIN, SELECT, *SIZE, also_true=TEST, rounds=3, told=told.append)
     assert same.voices == (bad, good)
     assert same.stopped == "no voice gained in round 1"
-    assert [lesson.kept for lesson in told] == [False]
+    assert [(lesson.voice, lesson.outcome) for lesson in told] == [("bad", "dropped"), ("good", "it only teaches")]
     better = cotrain(students(good), TRAIN, SELECT, *SIZE, also_true=TEST, rounds=3)
     assert better.voices == (good, good)
     assert [lesson.voice for lesson in better.lessons if lesson.kept] == ["bad"]
 
 
-def test_no_voice_begins_to_learn_when_the_time_is_over() -> None:
-    def never(lessons: Lessons) -> Voice:
-        raise AssertionError("learned after the end")
+def test_a_voice_that_cannot_be_taught_anything_is_told_of() -> None:
+    oracle = Oracle(ANSWERS)
+    students = {"oracle": Student(oracle, never), "other": Student(replace(oracle, name="other"))}
+    done = cotrain(students, TRAIN, SELECT, *SIZE, also_true=TEST)
+    assert [(lesson.voice, lesson.edges, lesson.outcome) for lesson in done.lessons] == [
+        ("oracle", 0, "nothing to teach"),
+        ("other", None, "it only teaches"),
+    ]
+    assert all(lesson.before == lesson.after > 0 and lesson.hits_at_10 > 0 for lesson in done.lessons)
 
+
+def never(lessons: Lessons) -> Voice:
+    raise AssertionError("learned all the same")
+
+
+def taught(teacher: Oracle, edges: np.ndarray, size: int, rejected: np.ndarray | None = None) -> Lessons:
+    """Return what one knowing voice teaches an ignorant one; every fourth edge is hidden from both."""
+    got = [Lessons(edges[:0], np.empty(0, np.float32))]
+    ignorant = replace(teacher, strength=0.0, name="ignorant")
+
+    def learn(lessons: Lessons) -> Voice:
+        got.append(lessons)
+        return ignorant
+
+    hidden, train = edges[::4], edges[np.arange(len(edges)) % 4 != 0]
+    students = {"ignorant": Student(ignorant, learn), "teacher": Student(teacher)}
+    cotrain(students, train, hidden[::2], size, R, also_true=hidden[1::2], rejected=rejected)
+    return got[-1]
+
+
+def test_a_voice_with_modest_scores_teaches_in_a_graph_of_thousands_of_entities() -> None:
+    """Rules whose confidence is 0.9 score -log(1 - 0.9): among thousands of zeros that is a share of 1 %."""
+    size = 3_000
+    edges = np.concatenate([ring(1, 0, size), ring(2, 1, size)])
+    answers = torch.tensor([[(i + step) % size for i in range(size)] for step in (1, 2, -1, -2)])
+    lessons = taught(Oracle(answers, strength=-math.log(1 - 0.9)), edges, size)
+    hidden = {tuple(edge) for edge in edges[::4].tolist()}
+    assert {tuple(edge) for edge in lessons.triples.tolist()} <= hidden
+    assert len(lessons) == int(CAP * (len(edges) - len(hidden)))
+    assert lessons.weights.min() > 0.5 * TRUST * MISSING * 3, "as sure as it is that there is an answer"
+
+
+def test_what_a_person_rejected_is_no_lesson() -> None:
+    oracle = Oracle(ANSWERS)
+    believed = taught(oracle, EDGES, N)
+    without = taught(oracle, EDGES, N, rejected=believed.triples[:2].astype(np.int32))
+    assert believed.triples[2:].tolist() == without.triples[: len(believed) - 2].tolist()
+    assert not {tuple(e) for e in believed.triples[:2].tolist()} & {tuple(e) for e in without.triples.tolist()}
+
+
+def test_no_voice_begins_to_learn_when_the_time_is_over() -> None:
     students = {"oracle": Student(Oracle(ANSWERS), never), "other": Student(Oracle(ANSWERS.roll(1, dims=1)))}
-    ended = cotrain(students, TRAIN, SELECT, *SIZE, also_true=TEST, seconds=1e-9)
-    assert ended.stopped == "the time budget of 1e-09 s is spent"
+    for seconds in (1e-9, -5.0):
+        ended = cotrain(students, TRAIN, SELECT, *SIZE, also_true=TEST, seconds=seconds)
+        assert (ended.stopped, ended.lessons) == ("the time for it was over", ())

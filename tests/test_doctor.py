@@ -11,7 +11,8 @@ from kgsync.cli import main
 from kgsync.config import Config, GraphConfig, LabelConfig
 from kgsync.graph import schema
 from kgsync.graph.connection import Connection, ConnectionSettings, Secret
-from kgsync.graph.doctor import Diagnosis, Finding, _transport, check, too_old
+from kgsync.graph.doctor import Diagnosis, Finding, _may_write, _transport, check, too_old
+from kgsync.graph.graph import Graph
 from kgsync.graph.server import LocalServer
 
 PERSON = Config(graph=GraphConfig(labels={"Person": LabelConfig("id")}, relations=("KNOWS",)))
@@ -46,6 +47,9 @@ def test_a_healthy_database_has_no_fault_and_looking_changes_nothing(
     assert Finding("ok", f"address {any_server.uri}", source="flag") in diagnosis.findings
     assert Finding("ok", "this user may write") in diagnosis.findings
     assert any_server.password() not in repr(diagnosis)
+    of_graph = Graph(connection, PERSON).doctor()
+    assert of_graph.exit_code == 0
+    assert diagnosis.findings[-len(of_graph.findings) :] == of_graph.findings
     assert connection.read_bookmark() == bookmark
 
 
@@ -74,7 +78,7 @@ def test_an_unfinished_run_and_a_writer_at_work_are_told(graph_db: neo4j.Driver,
     diagnosis = check(settings_of(server), Config())
     fixes = {finding.fix for finding in findings(diagnosis, "warning")}
     assert fixes == {
-        "run `kgsync write dead --yes` to finish it",
+        "run `kgsync write dead --yes` to finish it (with its --max-false, if it had one)",
         "run `kgsync rollback back --yes` to finish it",
     }
     assert any("run live is writing" in finding.what for finding in findings(diagnosis, "info"))
@@ -99,6 +103,11 @@ def test_a_server_that_does_not_answer_or_refuses_comes_first_in_the_exit_code(s
 )
 def test_an_unprotected_way_over_the_network_is_a_warning(uri: str, fix: str | None) -> None:
     assert [finding.fix for finding in _transport(uri)] == ([fix] if fix else [])
+
+
+def test_where_there_are_roles_the_one_that_suffices_is_named() -> None:
+    assert _may_write("community") == Finding("ok", "this user may write")
+    assert "GRANT ROLE architect TO" in _may_write("enterprise").fix
 
 
 @pytest.mark.parametrize("version", ["5.26.3", "5.5.0", "4.4.40", "2025.01.0", "2025.02.1"])

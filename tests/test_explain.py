@@ -276,6 +276,27 @@ def test_a_phrased_sentence_holds_only_if_it_says_the_same(said: str, holds_: bo
     assert holds(said, GIVEN) is holds_
 
 
+SMALL = "That insulin treats diabetes is 10 % likely."
+HAN = "胰岛素 治疗 糖尿病 10 %。"
+
+
+@pytest.mark.parametrize(
+    ("said", "given", "holds_"),
+    [
+        ("Insulin treats diabetes, which is 10 % likely.", SMALL, True),
+        ("That diabetes treats insulin is 10 % likely.", SMALL, False),
+        ("It is 10 % likely.", SMALL, False),
+        ("That insulin treats is 10 % likely.", SMALL, False),
+        ("That insulin, which diabetes treats, is 10 % likely.", SMALL, False),
+        ("That insulin is treated by diabetes is 10 % likely.", SMALL, False),
+        ("胰岛素 治疗 糖尿病: 10 %。", HAN, True),
+        ("糖尿病 治疗 胰岛素 10 %。", HAN, False),
+    ],
+)
+def test_names_without_a_capital_keep_their_places_too(said: str, given: str, holds_: bool) -> None:
+    assert holds(said, given, names=("insulin", "diabetes", "胰岛素", "糖尿病", "")) is holds_
+
+
 @given(st.integers(0, 18), st.from_regex(r"[A-Z][a-z]{5,9}|[1-9][0-9]{2}", fullmatch=True))
 def test_no_sentence_with_a_name_or_number_more_holds(at: int, more: str) -> None:
     words = GIVEN.split()
@@ -297,6 +318,23 @@ def test_a_model_that_talks_nonsense_changes_no_sentence(model: Model, plan: Pla
     assert found == it.summary
     assert steps == list(range(len(found) + 1))
     assert replace(it, phrased=found).summary == found
+
+
+def test_a_sentence_that_turns_the_edge_around_is_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from test_lm_models import tiny_decoder
+
+    from kgsync.explain import words
+    from kgsync.lm import causal
+
+    it = Explanation(
+        "id", Thing("insulin", ""), "TREATS", Thing("diabetes", ""), 0.1, in_words="insulin treats diabetes"
+    )
+    decoder = causal.load(tiny_decoder(tmp_path))
+    for said, shown in (("Insulin treats diabetes, which is 10 % likely.", True),
+                        ("That diabetes treats insulin is 10 % likely.", False)):  # fmt: skip
+        monkeypatch.setattr(words, "_say", lambda *_, said=said: said)
+        (sentence,) = words.phrased(it, decoder)
+        assert (sentence.text == said, sentence.by == "template") == (shown, not shown)
 
 
 # --- evidence as it is kept -----------------------------------------------------------------------------------------

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from example_graphs import BENCHMARKS
+from example_graphs import folder_of
 from torch import Tensor
 
 from kgsync import dataset
 from kgsync.errors import DataError
-from kgsync.fuse import MIN_TRIPLES, Fusion, fuse
+from kgsync.fuse import MIN_TRIPLES, Fusion, fuse, sharpen
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers
@@ -22,8 +22,9 @@ from kgsync.kge.train import train
 from kgsync.rules.facts import Facts
 from kgsync.rules.mine import mine
 from kgsync.rules.voice import RuleVoice
+from kgsync.voice import Voice
 
-UMLS = dataset.read(BENCHMARKS / "umls")
+UMLS = dataset.read(folder_of("umls"))
 SIZE = len(UMLS.entities), len(UMLS.relations)
 SELECT, FOLD = UMLS.valid[::2], UMLS.valid[1::2]
 EVERY = KnownAnswers(np.concatenate([UMLS.train, UMLS.valid, UMLS.test]), *SIZE)
@@ -40,6 +41,23 @@ class Noise:
         return scores if candidates is None else scores[:, candidates]
 
     def exact(self) -> Noise:
+        return self
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """A voice that says the same on a smaller scale."""
+
+    loud: Voice
+    name = "quiet"
+
+    def scores(self, anchors: Tensor, relations: Tensor, candidates: Tensor | None = None) -> Tensor:
+        return self.loud.scores(anchors, relations, candidates) / 20
+
+    def exact(self) -> Quiet:
         return self
 
     def tensors(self) -> dict[str, Tensor]:
@@ -73,6 +91,21 @@ def test_a_voice_that_knows_nothing_gets_next_to_no_weight() -> None:
 def test_too_few_triples_in_the_fold_leave_all_voices_equal() -> None:
     fusion = fuse(voices(), UMLS.train, FOLD[: MIN_TRIPLES - 1], *SIZE)
     assert torch.equal(fusion.weights, torch.tensor([[0.5, 0.0], [0.5, 0.0]]).expand_as(fusion.weights))
+
+
+def test_in_a_plain_mix_a_voice_counts_alike_on_whatever_scale_it_scores() -> None:
+    kge, rules = voices()
+    quiet = Quiet(kge)
+    sharpness = [sharpen(voice, UMLS.train, SELECT, *SIZE, also_true=FOLD) for voice in (kge, quiet, rules)]
+    assert sharpness[1] == pytest.approx(20 * sharpness[0], rel=0.05)
+
+    def mixed(voice: Voice, sharp: float) -> float:
+        fusion = fuse([voice, rules], UMLS.train, FOLD[:0], *SIZE, sharpness=[sharp, sharpness[2]])
+        return evaluate(fusion, UMLS.test, EVERY).mrr
+
+    loud = mixed(kge, sharpness[0])
+    assert mixed(quiet, sharpness[1]) == pytest.approx(loud, abs=0.003)
+    assert abs(mixed(quiet, 1.0) - loud) > 0.01, "without, the scale decides"
 
 
 def test_what_is_known_from_train_never_comes_first() -> None:

@@ -7,16 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from example_graphs import QUICK, benchmark, graph, trained
 
 from kgsync import files
+from kgsync.cli.sync import _voices as chosen
+from kgsync.cli.sync import train as command
 from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.cotrain import Lesson
 from kgsync.errors import ConfigError, DataError
 from kgsync.identity import Entity
 from kgsync.learn import train
 from kgsync.model import Model
+from kgsync.report import learned
+from kgsync.runs import Workspace
 from kgsync.snapshot import Snapshot
+from kgsync.voices import TRAINING, time_for
 
 TINY = replace(QUICK, rank=8, epochs=3)
 
@@ -115,7 +121,18 @@ def test_names_speak_beside_embeddings_and_rules(tmp_path: Path) -> None:
     lives = [(person, "LIVES_IN", homes[i % 8]) for i, person in enumerate(people)]
     knows = [(people[i], "KNOWS", people[(i + step) % 200]) for i in range(200) for step in (3, 7)]
     snapshot = Snapshot.from_names(lives + knows, names=names)
-    model = train(snapshot, config=TINY, folder=tmp_path)
+    told: list[Lesson] = []
+    voices = VoicesConfig(rounds=1, lessons="mean")
+    model = train(snapshot, config=TINY, voices=voices, folder=tmp_path, told=told.append)
+    assert [(lesson.voice, lesson.edges is None) for lesson in told] == [
+        ("complex", False),
+        ("rules", True),
+        ("text", False),
+    ]
+    assert sum(lesson.edges or 0 for lesson in told) > 0, [lesson.edges for lesson in told]
+    assert model.logbook is not None
+    assert model.logbook.cotraining in ("the last round was done", "no voice gained in round 1")
+    assert f"taught each other until {model.logbook.cotraining}" in " ".join(learned(model))
     assert (model.kind, dict(model.left_out)) == ("fused", {})
     assert set(model.metrics.voices) == {"complex", "rules", "text"}
     again = Model.load(tmp_path / model.id, snapshot)
@@ -155,11 +172,57 @@ def test_voices_that_teach_each_other_are_never_worse_on_what_chooses_them(tmp_p
     told: list[Lesson] = []
     config = VoicesConfig(text=False, rounds=2)
     model = train(benchmark("umls"), config=TINY, voices=config, folder=tmp_path, told=told.append)
-    assert {lesson.voice for lesson in told} == {"complex"}, "rules teach, and do not learn"
+    assert {lesson.voice for lesson in told if lesson.edges is not None} == {"complex"}
+    assert {lesson.voice for lesson in told if lesson.edges is None} == {"rules"}, "rules teach, and do not learn"
     assert all(lesson.after > lesson.before for lesson in told if lesson.kept)
     again = Model.load(tmp_path / model.id, benchmark("umls"))
     assert again.logbook is not None
     assert list(again.logbook.lessons) == told
+    assert again.logbook.cotraining.startswith(("no voice gained", "the last round"))
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 3])
+@pytest.mark.parametrize("tune_encoder", [False, True])
+def test_all_trainings_together_stay_within_a_budget(rounds: int, tune_encoder: bool) -> None:
+    voices = VoicesConfig(rounds=rounds, tune_encoder=tune_encoder, budget=600.0)
+    once = time_for("embeddings", voices) + time_for("text", voices) * (2 if tune_encoder else 1)
+    assert once * (1 + rounds) == pytest.approx(TRAINING * 600)
+    alone = VoicesConfig(rules=False, text=False, rounds=rounds, budget=600.0)
+    assert time_for("embeddings", alone) == 600, "nobody is there to teach it"
+    assert time_for("text", VoicesConfig()) == 0, "no limit"
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ("kge", [])),
+        (["--mode", "kge", "--budget", "1m"], ("kge", [])),
+        (["--mode", "rules"], ("fused", [])),
+        (["--mode", "cotrain", "--rounds", "0"], ("fused", [])),
+        (["--mode", "cotrain"], ("fused", ["complex", "rules"])),
+    ],
+)
+def test_the_command_trains_the_voices_that_its_mode_names(
+    tmp_path: Path, options: list[str], expected: tuple[str, list[str]]
+) -> None:
+    workspace, config = tmp_path / "ws", tmp_path / "kgsync.toml"
+    config.write_text("[train]\nrank = 8\nepochs = 2\nthreads = 1\n[voices]\nrules = false\ntext = false\n")
+    snapshot = graph(ring(60))
+    snapshot.save(Workspace(workspace).snapshots)
+    arguments = ["--workspace", str(workspace), "--config", str(config), "--json", *options]
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    kind, rows = expected
+    assert json.loads(done.stdout)["kind"] == kind
+    assert [line.split()[2].rstrip(":;") for line in done.stderr.splitlines() if line.startswith("Round 1")] == rows
+
+
+def test_the_options_say_which_voices_learn_and_how_long() -> None:
+    own = VoicesConfig(rules=False, rounds=3, budget=60.0)
+    assert chosen(own, None, None, None) == own
+    assert chosen(own, "cotrain", None, None) == VoicesConfig(rounds=3, budget=60.0)
+    assert chosen(VoicesConfig(), "cotrain", None, 90.0) == VoicesConfig(rounds=1, budget=90.0)
+    assert chosen(own, "lm", None, None) == VoicesConfig(embeddings=False, rules=False, tune_encoder=True, budget=60.0)
+    assert chosen(own, "text", 2, None) == VoicesConfig(embeddings=False, rules=False, rounds=2, budget=60.0)
 
 
 def test_a_model_of_another_format_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -289,16 +289,21 @@ def test_without_the_extra_one_line_names_it(workspace: Path, monkeypatch: pytes
         run(workspace, "--lm", "decoder")
 
 
-def test_an_endpoint_that_is_not_there_leaves_the_voices(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("limit", "reason"), [("attempts = 1", "127.0.0.1"), ("max_requests = 0", "the ceiling of 0 requests")]
+)
+def test_an_endpoint_that_does_not_answer_leaves_the_voices(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, limit: str, reason: str
+) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("KGSYNC_LM_URL", f"http://127.0.0.1:{free.getsockname()[1]}/v1")
     monkeypatch.setenv("KGSYNC_LM_MODEL", "m")
     monkeypatch.chdir(workspace)
-    Path("kgsync.toml").write_text("[endpoint]\nattempts = 1\n")
+    Path("kgsync.toml").write_text(f"[endpoint]\n{limit}\n")
     shown = run(workspace, "--lm", "endpoint")
-    assert "No language model: 127.0.0.1" in shown.stderr
-    assert "cannot be reached" in shown.stderr
+    assert "No language model: " in shown.stderr
+    assert reason in shown.stderr
     assert "all voices" in shown.stdout
 
 

@@ -127,6 +127,26 @@ def test_many_cache_files_become_one(tmp_path: Path) -> None:
     assert joined.missing(["text 0", "", "new"]) == ["new"]
 
 
+def test_many_cache_files_that_cannot_be_used_are_no_error(tmp_path: Path) -> None:
+    for number in range(SHARDS):
+        VectorCache(tmp_path, 2).add([f"text {number}"], torch.full((1, 2), float(number)))
+        if number == SHARDS - 2:
+            found = VectorCache(tmp_path, 3)  # an encoder whose vectors have another length
+            assert found.missing(["text 0"]) == ["text 0"]
+    assert VectorCache(tmp_path, 3).missing(["text 0"]) == ["text 0"]
+    assert VectorCache(tmp_path, 2).missing(["text 0"]) == []
+
+
+def test_a_cache_file_that_another_process_has_joined_to_others_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    VectorCache(tmp_path, 2).add(["one"], torch.ones(1, 2))
+    listed = list(tmp_path.glob("*"))
+    listed[0].unlink()
+    monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(listed))
+    assert VectorCache(tmp_path, 2).missing(["one"]) == ["one"]
+
+
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="there is no model folder"):
         encoders.load(tmp_path / "nowhere")

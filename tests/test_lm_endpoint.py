@@ -287,6 +287,12 @@ def test_the_key_goes_only_where_a_person_sends_it(faulty: Faulty, monkeypatch: 
     ask(endpoint("https://example.org/v1"))
     assert [headers.get("Authorization") for headers in faulty.headers] == [None, f"Bearer {KEY}"]
     assert faulty.asked[-1]["model"] == "mine"
+    monkeypatch.delenv("KGSYNC_LM_URL")
+    monkeypatch.setenv("KGSYNC_LM_KEY", KEY)
+    ask(endpoint(faulty.url))  # this machine
+    assert faulty.headers[-1]["Authorization"] == f"Bearer {KEY}"
+    with pytest.raises(ConfigError, match="not sent to an address that only a file names; export KGSYNC_LM_URL"):
+        endpoint("https://example.org/v1")
 
 
 @pytest.mark.parametrize(
@@ -304,6 +310,7 @@ def test_an_address_or_key_that_cannot_be_meant_is_one_line(
     monkeypatch: pytest.MonkeyPatch, url: str, key: str, message: str
 ) -> None:
     monkeypatch.setenv("KGSYNC_LM_KEY", key)
+    monkeypatch.setenv("KGSYNC_LM_URL", url)
     with pytest.raises(ConfigError, match=message) as error:
         endpoint(url)
     assert KEY not in str(error.value)

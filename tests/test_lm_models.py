@@ -156,6 +156,8 @@ def test_what_is_nowhere_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="no reachable model on the Hugging Face hub") as error:
         models.find("someone/some-model")
     assert "\n" not in str(error.value)
+    with pytest.raises(UnavailableError, match="hub is called 'gpt2'"):
+        models.find("gpt2")  # names of old models have no owner
 
 
 @pytest.mark.parametrize(

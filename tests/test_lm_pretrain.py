@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -221,12 +224,15 @@ def test_reading_the_graph_makes_the_answers_likelier(
     assert [path.name for path in (tmp_path / "lm").iterdir()] == [done.id]
 
 
-def test_what_was_written_scores_as_what_was_learned(
-    snapshot: Snapshot, decoder_folder: Path, tmp_path: Path, words: Verbalizer
+def test_what_was_written_scores_as_what_was_learned_from_wherever_it_is_read(
+    snapshot: Snapshot, decoder_folder: Path, tmp_path: Path, words: Verbalizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = teach.teach(snapshot, decoder_folder, config=replace(SMALL, learning_rate=1e-2), folder=tmp_path / "lm")
+    monkeypatch.chdir(decoder_folder.parent)
+    config = replace(SMALL, learning_rate=1e-2)
+    done = teach.teach(snapshot, decoder_folder.name, config=config, folder=tmp_path / "lm")
     assert done.path is not None
     tasks = quiz.make(words, snapshot.triples, snapshot.triples, ways=4, limit=10, seed=0)
+    monkeypatch.chdir(tmp_path)
     again = teach.decoder(done.path)
     assert quiz.ask(again, tasks).loss == pytest.approx(quiz.ask(done.learner, tasks).loss, abs=0.02)
     assert quiz.ask(causal.load(decoder_folder), tasks).loss != pytest.approx(quiz.ask(again, tasks).loss, abs=0.02)
@@ -301,6 +307,42 @@ def test_a_checkpoint_of_another_training_is_refused(
         run(replace(SMALL, evaluations=4), stop=True)
     with pytest.raises(DataError, match="belongs to another graph, model or configuration"):
         run(replace(SMALL, evaluations=4, seed=1), stop=False)
+
+
+def test_looks_that_take_long_leave_time_to_read(
+    words: Verbalizer, snapshot: Snapshot, decoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look takes a quarter of the budget, and a step a hundredth."""
+    config = replace(SMALL, tokens=0, time_budget=100.0, evaluations=6)
+    tasks = quiz.make(words, snapshot.triples, snapshot.triples, ways=4, limit=4, seed=0)
+    learner = CausalLearner(causal.load(decoder_folder), Corpus(words, OTHER, config), config)
+    now, steps = [0.0], list[float]()
+
+    def slowly(name: str, seconds: float) -> None:
+        real = getattr(learner, name)
+
+        def slow(*arguments: Any) -> Any:
+            now[0] += seconds
+            if name == "loss":
+                steps.append(now[0])
+            return real(*arguments)
+
+        monkeypatch.setattr(learner, name, slow)
+
+    monkeypatch.setattr(pretrain, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    slowly("loss", 1.0)
+    slowly("general_loss", 25.0)
+    done = pretrain.pretrain(learner, tasks, tasks, OTHER.measures, config)
+    looks = [moment.seconds for moment in done.history]
+    between = [sum(low < step <= high for step in steps) for low, high in pairwise(looks)]
+    assert between[:-1] == [17] * (len(between) - 1), "each a sixth of the budget"
+
+
+def test_without_other_text_nothing_is_learned(words: Verbalizer, snapshot: Snapshot, decoder_folder: Path) -> None:
+    tasks = quiz.make(words, snapshot.triples, snapshot.triples, ways=4, limit=4, seed=0)
+    learner = CausalLearner(causal.load(decoder_folder), Corpus(words, OTHER, SMALL), SMALL)
+    with pytest.raises(DataError, match="no other text to see what the model forgets by; give a folder with --text"):
+        pretrain.pretrain(learner, tasks, tasks, (), SMALL)
 
 
 def test_a_rise_of_the_perplexity_on_other_text_stops_it_and_keeps_the_better_weights(

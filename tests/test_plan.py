@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kgsync.errors import DataError
-from kgsync.identity import Entity, decode_key, encode_key, prediction_id
+from kgsync.identity import Entity, decode_key, encode_key, named, prediction_id
 from kgsync.plan import Plan, PlannedEdge, Scope, _edge, sort_edges
 
 keys = st.one_of(st.text(), st.integers(-(2**63), 2**63 - 1))
@@ -51,6 +51,19 @@ def test_the_id_of_an_edge_never_changes_between_versions() -> None:
 @given(keys)
 def test_keys_round_trip(key: str | int) -> None:
     assert decode_key(*encode_key(key, "")) == key
+
+
+@given(st.text(), keys)
+def test_a_named_key_is_among_those_that_it_may_mean(label: str, key: str | int) -> None:
+    label = label.replace(":", "")
+    found, candidates = named(f"{label}:{key}")
+    assert found == label
+    assert key in candidates
+
+
+@pytest.mark.parametrize("key", ["--5", "²", "٣", "5 ", "", "-", f"{2**63}", "9" * 5_000])
+def test_a_text_that_is_no_number_in_a_graph_is_a_text(key: str) -> None:
+    assert named(f"L:{key}") == ("L", (key,))
 
 
 @pytest.mark.parametrize("key", [True, 1.5, None, [1]])

@@ -242,14 +242,17 @@ def test_validate_reports_what_the_command_finds_and_says_which_checks_lack_some
     predict(graph_db, "country1", "SPEAKS", "language1")  # is known
     predict(graph_db, "country2", "SPEAKS", "language20", score=7.0)
     predict(graph_db, "country2", "INVENTED", "language20")
+    query(graph_db, "MATCH (h {key: 'country3'}), (t {key: 'language20'}) "
+                    "CREATE (h)-[:PREDICTED {id: 7, relation: 8, status: 'proposed'}]->(t)")  # fmt: skip
     before = dump(graph_db)
     report = validate(connection, quarantine=False, limit=1_000)
     wanted = sorted(
-        (check.name, check.severity, row.id or "", row.path or "", row.message or "")
+        (check.name, check.severity, str(row.id or ""), str(row.path or ""), row.message or "")
         for check in report.checks
         for row in check.rows
     )
     assert {name for name, *_ in wanted} >= {"self-loop", "duplicate-asserted", "score-range", "unknown-relation"}
+    assert any(id_ == "7" for _, _, id_, _, _ in wanted)
     parameters: dict[str, Any] = {"names": []}
     for check in report.checks:
         parameters |= {name: value for name, value in check.parameters.items() if name != "known"}

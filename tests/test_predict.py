@@ -194,12 +194,13 @@ def test_a_question_about_one_tail_gets_its_heads() -> None:
     assert len(plan) == 3
 
 
-def test_a_question_about_one_edge_is_answered_however_low_its_score() -> None:
+def test_a_question_about_one_edge_is_answered_however_low_its_score_unless_a_least_one_is_given() -> None:
     model = trained("umls")
     low = model.predict(relations=["affects"], heads=["virus"], top_k=1000, min_score=0.0, per_entity=1000)
     worst = low.edges[-1]
-    plan = model.predict(relations=["affects"], heads=[worst.head], tails=[worst.tail], min_score=0.9)
+    plan = model.predict(relations=["affects"], heads=[worst.head], tails=[worst.tail])
     assert plan.edges == (worst,)
+    assert model.predict(relations=["affects"], heads=[worst.head], tails=[worst.tail], min_score=0.1).edges == ()
     assert worst.score < 0.1
     assert (plan.scope.heads, plan.scope.tails) == ((worst.head,), (worst.tail,))
 

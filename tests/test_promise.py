@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from kgsync.cli.options import share_of
 from kgsync.cli.write import write
 from kgsync.errors import DataError
+from kgsync.plan import Plan
 from kgsync.promise import Nulls, false_shares
 
 
@@ -87,9 +90,36 @@ def test_a_whole_plan_promises_and_a_plan_for_named_relations_does_not() -> None
     assert set(kept.edges) == {edge for edge in plan.edges if edge.false_share == some}
     assert min(edge.score for edge in kept.edges) >= max(e.score for e in set(plan.edges) - set(kept.edges))
     assert len(plan.promising(some / 2)) == 0, "the graph has no missing edges of which so much could be promised"
+    assert (kept.scope.relations, kept.scope.labels) == ((), plan.scope.labels), "what is left out does not expire"
     named = model.predict(relations=[plan.edges[0].relation], top_k=5)
     with pytest.raises(DataError, match="no share of false edges can be promised"):
         named.promising(0.1)
+
+
+def test_a_promise_can_be_made_for_every_relation_by_itself(tmp_path: Path) -> None:
+    plan = trained("umls").predict(top_k=20)
+    shares = {edge.id: edge.own_false_share for edge in plan.edges}
+    for relation in plan.scope.relations:
+        own = [edge for edge in plan.edges if edge.relation == relation]  # best first
+        assert [shares[e.id] for e in own] == sorted(shares[e.id] or 0 for e in own), "the better, the more is promised"
+    some = sorted(share for share in shares.values() if share is not None)[len(shares) // 10]
+    kept = plan.promising(some, each_relation=True)
+    assert 0 < len(kept) < len(plan)
+    assert all(edge.own_false_share is not None and edge.own_false_share <= some for edge in kept.edges)
+    assert kept.edges != plan.promising(some).edges
+    assert Plan.load(plan.save(tmp_path / "plan")).edges == plan.edges
+
+
+def test_p_values_above_the_least_score_are_those_of_all_candidates() -> None:
+    rng = np.random.default_rng(4)
+    scores, true = rng.random(500) ** 4, rng.random(500) < 0.02
+    whole, high = Nulls.of(scores, true, np.ones(500)), Nulls.of(scores, true, np.ones(500), least=0.3)
+    asked = np.array([0.999, 0.6, 0.31, 0.3])
+    assert (high.p_values(asked) == whole.p_values(asked)).all()
+    assert len(high.scores) < len(whole.scores)
+    assert high.p_values(np.array([0.29])).tolist() == [1.0]
+    nothing = Nulls.of(scores, np.ones(500, bool), np.ones(500), least=0.3)
+    assert nothing.p_values(np.array([0.5, 0.1])).tolist() == pytest.approx([1 / 501, 1.0])
 
 
 def test_the_model_says_what_its_promises_came_to() -> None:

@@ -8,7 +8,7 @@ import neo4j
 import pytest
 
 from kgsync.config import GraphConfig, LabelConfig, PullConfig
-from kgsync.errors import AccessError, DataError, KgsyncError, NotFoundError
+from kgsync.errors import AccessError, DataError, KgsyncError, NotFoundError, TransientError
 from kgsync.graph.connection import Connection
 from kgsync.graph.pull import Selection, pull
 from kgsync.identity import Entity
@@ -108,6 +108,25 @@ def test_predictions_are_never_pulled_and_rejected_ones_are_noted(
     assert len(snapshot.triples) == 1
     ids = snapshot.identities
     assert [(ids[h].key, ids[t].key) for h, _, t in snapshot.rejected.tolist()] == [("b", "a")]
+    assert "audit" not in snapshot.origin, "nothing was drawn by chance"
+
+
+def test_what_the_random_audit_found_is_pulled(graph_db: neo4j.Driver, connection: Connection, tmp_path: Path) -> None:
+    """Of all edges up to the last that was drawn, whoever decided them; not those after it, or that still wait."""
+    run(
+        graph_db,
+        "CREATE (a:City {id: 'a'})-[:ROAD]->(b:City {id: 'b'}), (:__KgsyncModel {id: 'm', missingShare: 0.2}) "
+        "WITH a, b UNWIND [['1', 'accepted', 0.501, true], ['2', 'rejected', 0.499, null], "
+        "['3', 'proposed', 0.5, null], ['4', 'accepted', 0.9, true], ['5', 'accepted', 0.9, null]] AS row "
+        "CREATE (a)-[:PREDICTED {id: row[0], relation: 'ROAD', status: row[1], score: row[2], reviewAudit: row[3],"
+        " modelId: 'm'}]->(b)",
+    )
+    snapshot = pull(connection, CITIES, folder=tmp_path)
+    assert snapshot.origin["audit"] == [[0.5, 0.2, 2, 1], [0.9, 0.2, 1, 1]]
+    assert Snapshot.load(tmp_path / snapshot.id).origin["audit"] == snapshot.origin["audit"]
+    run(graph_db, "CREATE (:__KgsyncReview {action: 'skip', predictionId: '3'})")
+    again = pull(connection, CITIES, folder=tmp_path)
+    assert again.origin["audit"] == [[0.5, 0.2, 2, 1]], "who skips chooses"
 
 
 def test_the_first_configured_label_of_a_node_is_its_identity(
@@ -159,6 +178,10 @@ def test_seeds_and_hops_choose_a_neighbourhood(graph_db: neo4j.Driver, connectio
         Selection(relations=("NOPE",)),
         Selection(seeds=("City:none",)),
         Selection(seeds=("x",)),
+        Selection(seeds=("City",)),
+        Selection(seeds=("City:--5",)),
+        Selection(seeds=("City:²",)),
+        Selection(seeds=("City:99999999999999999999",)),
     ],
 )
 def test_what_does_not_exist_is_named(
@@ -186,6 +209,15 @@ def test_a_key_that_two_nodes_share_is_refused_across_pages(
         monkeypatch.setattr("kgsync.graph.pull._PAGE", page)
         with pytest.raises(DataError, match="several City nodes have the key id = 'b'"):
             pull(connection, CITIES, folder=tmp_path)
+
+
+@pytest.mark.parametrize("selection", [Selection(cypher="MATCH ()-[r]->() RETURN r"), Selection(seeds=("City:a",))])
+def test_a_key_that_two_nodes_share_is_refused_in_a_part_of_the_graph_too(
+    selection: Selection, graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    run(graph_db, "CREATE (a:City {id: 'a'})-[:ROAD]->(:City {id: 'b'}), (a)-[:ROAD]->(:City {id: 'b'})")
+    with pytest.raises(DataError, match="several City nodes have the key id = 'b'"):
+        pull(connection, CITIES, selection=selection, folder=tmp_path)
 
 
 def test_an_empty_graph_gives_an_empty_snapshot(connection: Connection, tmp_path: Path) -> None:
@@ -223,7 +255,71 @@ def test_an_interrupted_pull_goes_on_where_it_stopped(
     resumed = pull(connection, CITIES, config=config, folder=tmp_path / "resumed", progress=look)
     assert resumed.id == undisturbed.id
     assert times.items() <= kept.items()
+    assert resumed.origin["drift"] == {"changed": False}
     assert not partial.exists()
+
+
+def test_a_change_between_the_parts_of_an_interrupted_pull_is_drift(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(graph_db, "UNWIND range(1, 30) AS i CREATE (:City {id: i})")
+    run(graph_db, "MATCH (a:City), (b:City) WHERE b.id = a.id + 1 CREATE (a)-[:ROAD]->(b)")
+    monkeypatch.setattr("kgsync.graph.pull._RANGES", 1)
+
+    def interrupt(step: str, done: int, total: int | None) -> None:
+        if step.startswith("pull: ranges") and done == 1:
+            raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            pull(connection, CITIES, config=PullConfig(chunk=10), folder=tmp_path, progress=interrupt)
+
+    interrupted()
+    bookmark = connection.read_bookmark()
+    pull(connection, CITIES, selection=Selection(seeds=("City:1",)), folder=tmp_path)  # has no part in it
+    run(graph_db, "MATCH (:City {id: 1})-[r:ROAD]->() DELETE r")
+    interrupted()
+    snapshot = pull(connection, CITIES, config=PullConfig(chunk=10), folder=tmp_path)
+    assert len(snapshot.triples) == 29  # the one that is gone was read before
+    assert snapshot.origin["drift"] == {"changed": True, "counts": {"ROAD": [29, 28]}}
+    assert snapshot.origin["bookmark"] == bookmark
+
+
+def test_labels_in_another_order_do_not_go_on_with_an_interrupted_pull(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    run(graph_db, "CREATE (:City:Capital {id: 'p', code: 'PAR'})-[:ROAD]->(:City {id: 'l', name: 'Lyon'})")
+    turned = GraphConfig(labels=dict(reversed(TWO.labels.items())))
+
+    def interrupt(step: str, done: int, total: int | None) -> None:
+        if step.startswith("pull: ranges"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull(connection, TWO, folder=tmp_path, progress=interrupt)
+    assert pull(connection, turned, folder=tmp_path).identities == [
+        Entity("City", "id", "l"),
+        Entity("City", "id", "p"),
+    ]
+
+
+def test_two_pulls_of_the_same_do_not_mix_and_the_second_says_so(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    run(graph_db, "CREATE (:City {id: 'a'})-[:ROAD]->(:City {id: 'b'})-[:RAIL]->(:City {id: 'c'})")
+    refused: list[str] = []
+
+    def meanwhile(step: str, done: int, total: int | None) -> None:
+        with pytest.raises(TransientError) as caught:
+            pull(connection, CITIES, folder=tmp_path)
+        refused.append(str(caught.value))
+        other = pull(connection, CITIES, selection=Selection(relations=("RAIL",)), folder=tmp_path)
+        assert len(other.triples) == 1
+
+    assert len(pull(connection, CITIES, folder=tmp_path, progress=meanwhile).triples) == 2
+    assert {f"another process is busy with the same pull in {tmp_path}; wait for it" in line for line in refused} == {
+        True
+    }
 
 
 def test_a_graph_that_changes_during_the_pull_is_reported_as_drifted(

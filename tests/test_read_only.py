@@ -16,6 +16,9 @@ from kgsync.graph.doctor import check
 from kgsync.graph.graph import Graph
 from kgsync.graph.load import load
 from kgsync.graph.server import LocalServer
+from kgsync.review.desk import Desk
+from kgsync.review.serve import listening, server
+from kgsync.runs import Workspace
 
 GRAPH = """
 UNWIND range(1, 60) AS i CREATE (:Person {id: i, name: 'p' + i})-[:OWNS]->(:Thing {id: 't' + i})
@@ -62,6 +65,11 @@ def test_init_proposes_all_the_same_and_says_that_the_constraints_were_not_made(
     assert end.value.code == 77
     assert "kgsync's constraints were not created" in capfd.readouterr().err
     assert set(Config.load().graph.labels) == {"Person", "Thing"}
+
+
+def test_the_review_page_needs_no_index(connection: Connection) -> None:
+    with listening(0) as listener:
+        server(Desk(connection, "ana", {}, Workspace("none")), listener, "token")
 
 
 def test_the_whole_trial_runs_without_configuration_and_shows_what_it_would_write(

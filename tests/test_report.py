@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import sync_playwright
 
+from kgsync import reliability
 from kgsync.checks import Severity
 from kgsync.cli import main
 from kgsync.config import Config, ConnectionConfig, ValidateConfig, VoicesConfig
@@ -31,7 +32,7 @@ from kgsync.graph.write import WriteReport
 from kgsync.learn import train
 from kgsync.logbook import MIX
 from kgsync.model import Model
-from kgsync.report import kept, quality, repeat
+from kgsync.report import charts, kept, quality, repeat
 from kgsync.report.charts import _Axis
 from kgsync.report.dossier import Dossier
 from kgsync.report.intervals import bootstrap, pairs_of, wilson
@@ -345,6 +346,27 @@ def test_a_share_lies_in_its_interval_which_more_trials_narrow(trials: int, data
     few, many = wilson(share, trials), wilson(share, 10 * trials)
     assert 0 <= few.low <= share <= few.high <= 1
     assert many.high - many.low < few.high - few.low
+
+
+def test_candidates_that_stand_for_several_tell_less_than_as_many_of_their_own(model: Model) -> None:
+    score, true = np.linspace(0.9, 0.1, 40), np.arange(40, dtype=np.float64) % 2
+    equal = reliability._bin(score, true, np.ones(40), slice(0, 40))
+    assert (equal.candidates, equal.trials) == (40, None)
+    heavy = reliability._bin(score, true, np.repeat([4.0, 1.0], 20), slice(0, 40))
+    assert heavy.candidates == 100
+    assert heavy.trials == pytest.approx(100**2 / (20 * 16 + 20))
+    judged = model.metrics.reliability
+    assert judged is not None
+
+    def height(part: reliability.Bin) -> float:
+        (line,) = (
+            line for line in charts.reliability(replace(judged, bins=(part,))).lines if line.kind == "range value"
+        )
+        return line.y1 - line.y2
+
+    assert height(heavy) > 1.5 * height(replace(heavy, trials=None))
+    again = replace(judged, bins=(heavy, equal))
+    assert reliability.Reliability.from_dict(again.to_dict()) == again
 
 
 def test_a_pair_of_entities_counts_once_however_much_is_said_of_it() -> None:

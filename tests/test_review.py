@@ -409,6 +409,9 @@ def test_the_command_reviews_by_id_and_by_filter(graph_db: neo4j.Driver, command
         == "Language 9"
     )
 
+    for key in ("²", "--5", "9" * 20):
+        assert json.loads(command("list", "--head", f"Entity:{key}", "--json")[1]) == {"edges": []}
+
     before = whole(graph_db)
     code, out, _ = command("accept", "--relation", "SPEAKS", "--min-score", "0.95")
     assert (code, "1 edges fit. Nothing is changed yet" in out, whole(graph_db) == before) == (0, True, True)

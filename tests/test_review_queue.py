@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from predicted import LABELS, edge_id, make_clean_world, make_schema, make_world, predict, query
 
 from kgsync.cli.review_steps import one_by_one
+from kgsync.errors import DataError, NotFoundError
 from kgsync.graph import review
 from kgsync.graph.connection import Connection
-from kgsync.graph.review import Filter
+from kgsync.graph.review import SLICE, Filter
 from kgsync.review import bulk, queue, worth
 from kgsync.review.asked import asked
 from kgsync.review.desk import Desk
-from kgsync.review.queue import SLICE, WINDOW, Item, Queue, mixed
+from kgsync.review.queue import WINDOW, Item, Queue, mixed
 from kgsync.review.worth import Beliefs, Decided, learn
 from kgsync.runs import Workspace
 
@@ -181,9 +182,54 @@ def test_what_was_skipped_comes_again_at_the_next_start_and_is_noted(
     assert (note.action, note.by, note.reason) == ("skip", "ana", "ask the registry")
     again = Desk(connection, "ana", LABELS, Workspace("none"))
     assert again.with_queue(ALL, lambda q: q.items()[0].id) == first
+    with pytest.raises(NotFoundError):
+        desk.skip("nobody knows it", None, ALL)
+    assert query(graph_db, "MATCH (n:__KgsyncReview) RETURN n.predictionId AS id") == [{"id": first}]
+
+
+def test_the_audit_counts_up_to_the_first_edge_that_was_skipped_and_still_waits(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    slice_ = sorted(id_ for id_ in make_many(graph_db, 350) if id_ < SLICE)
+    desk = Desk(connection, "ana", LABELS, Workspace("none"))
+    for place, id_ in enumerate(slice_[:4]):
+        if place == 1:
+            desk.skip(id_, None, ALL)
+        else:
+            review.decide(connection, "accept", [id_], by="ana", audit=[id_])
+    assert queue.audit(connection).decided == 1
+    review.decide(connection, "reject", [slice_[1]], by="ben", audit=[slice_[1]])
+    assert (queue.audit(connection).decided, queue.audit(connection).accepted) == (4, 3)
+
+
+def test_what_could_not_be_taken_back_can_still_be(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_clean_world(graph_db)
+    desk = Desk(connection, "ana", LABELS, Workspace("none"))
+    first = desk.with_queue(ALL, lambda q: q.items()[0].id)
+    desk.decide("reject", first, None, ALL)
+    query(graph_db, "CREATE CONSTRAINT one FOR (n:__KgsyncReview) REQUIRE n.predictionId IS UNIQUE")  # no second note
+    with pytest.raises(DataError):
+        desk.undo()
+    assert (desk.last() is not None, desk.counts["reject"]) == (True, 1)
+    query(graph_db, "DROP CONSTRAINT one")
+    assert desk.undo().next == first
+    assert (desk.last(), desk.counts["reject"], desk.look(first).status) == (None, 0, "proposed")
 
 
 # ---- many at once
+
+
+def test_a_filter_leaves_the_audit_alone_whoever_asks(graph_db: neo4j.Driver, connection: Connection) -> None:
+    ids = make_many(graph_db, 350)
+    fit = [id_ for i, id_ in enumerate(ids) if i >= 175]
+    high, waiting = Filter(min_score=0.5), sum(id_ < SLICE for id_ in fit)
+    found, left = review.fitting(connection, "accept", high, by="ana")
+    assert ({edge.id for edge in found}, left) == ({id_ for id_ in fit if id_ >= SLICE}, waiting)
+    report = review.accept(connection, high, by="ana")
+    assert (report.done, report.left, waiting > 0) == (len(fit) - waiting, waiting, True)
+    assert review.accept(connection, [id_ for id_ in fit if id_ < SLICE], by="ana").done == waiting  # by name
+    report = review.undo(connection, high, by="ana")
+    assert (report.done, report.left) == (len(fit), 0)
 
 
 def test_a_decision_about_many_leaves_the_audit_alone_and_is_taken_back_as_one(

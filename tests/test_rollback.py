@@ -70,6 +70,7 @@ def test_reviewed_edges_stay_and_a_rejected_edge_does_not_return(
         edges[0].id: "was accepted by ada",
         edges[1].id: "was rejected by ada",
     }
+    assert report.to_arrow().to_pylist() == [vars(left) for left in report.left]
     assert facts(graph_db) == known
     again = write_plan(connection, make_plan(connection, edges[1:2]), tmp_path, run_id="run-2")
     assert (again.created, again.reviewed) == (0, 1)

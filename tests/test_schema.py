@@ -24,6 +24,7 @@ from kgsync.graph import statements, traits
 from kgsync.graph.connection import Connection
 from kgsync.graph.disagreement import exceptions
 from kgsync.graph.ends import End
+from kgsync.graph.graph import connect
 from kgsync.graph.literals import literal
 from kgsync.graph.server import LocalServer
 from kgsync.junit import junit
@@ -71,6 +72,30 @@ def test_the_graph_teaches_what_its_relations_mean(graph_db: neo4j.Driver, conne
     assert [trait.value for trait in learned.of("")] == [("City", "Country", "Language", "Person")]
     (symmetric,) = [trait for trait in learned.of("BORDERS") if trait.kind == "symmetric"]
     assert (symmetric.support, symmetric.confidence) == (81, 0.9877)  # the accepted one leads one way
+
+
+def test_years_and_texts_are_dates_and_other_numbers_are_none(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_graph(graph_db)
+    query(graph_db, "CREATE CONSTRAINT no FOR (n:Person) REQUIRE n.number IS UNIQUE")
+    number = "1000 + toInteger(substring(n.key, 6))"
+    query(
+        graph_db,
+        f"MATCH (n:Person) SET n.number = {number}, n.size = 100 * ({number}), n.code = 'P' + ({number}), n.age = 30",
+    )
+    for form in (
+        "n.born.year",
+        "toString(date({year: n.born}))",
+        "left(n.born, 7)",
+        "localdatetime(n.born + '-01T10')",
+    ):
+        query(graph_db, f"MATCH (n:Person) SET n.born = {form}")
+        orders = [trait.value for trait in traits.learn(connection, ["PARENT"]).of("PARENT") if trait.kind == "order"]
+        assert orders == [Order("born", True, "born")], form
+    query(graph_db, "MATCH (n:Person) SET n.born = n.born.year")
+    query(graph_db, "MATCH (a {key: 'person0'}) SET a.born = '1950-05'")
+    (order,) = (trait for trait in traits.learn(connection, ["PARENT"]).of("PARENT") if trait.kind == "order")
+    (against,) = exceptions(connection, order)
+    assert [str(end) for end in against] == ["Person 0", "Person 1"]
 
 
 def test_too_little_teaches_nothing_and_nothing_teaches_nothing(graph_db: neo4j.Driver, connection: Connection) -> None:
@@ -349,7 +374,16 @@ def test_a_schema_is_shown_kept_compared_and_explained_and_rules_the_gate(
     report = tmp_path / "junit.xml"
     options = ("--fail-on", "warning", "--junit", str(report))
     assert run_command(validate_command, *options)[1] is None  # two capitals are fine, says the file
-    path.unlink()
+    settings = tmp_path / "kgsync.toml"
+    default = settings.read_text()
+    settings.write_text(default + '[validate]\nschema = "mine.yml"\nfolder = "checks"\n')
+    (tmp_path / "checks").mkdir()
+    path.rename(tmp_path / "mine.yml")
+    assert run_command(validate_command, *options)[1] is None  # and so it does under a name of its own
+    assert "as your file has it" in run_command(schema_command, "explain", "CAPITAL")[0]
+    with connect(driver=graph_db, database="neo4j", config=settings) as graph:  # in Python, too
+        assert "functional" not in {check.name for check in graph.validate(quarantine=False).failing()}
+    settings.write_text(default)
     out, error = run_command(validate_command, *options)
     assert isinstance(error, FindingsError)
     assert ":params {maxTails: {" in out

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread, Timer
 
 import neo4j
 import psutil
@@ -24,7 +24,7 @@ from neo4j.exceptions import AuthError
 
 from kgsync.errors import AccessError, ConfigError, NotFoundError, StorageError, TransientError, UnavailableError
 from kgsync.graph import server as local
-from kgsync.graph import server_config
+from kgsync.graph import server_config, server_files, server_process
 from kgsync.graph.server import LTS, NEWEST, LocalServer
 
 KGSYNC = [sys.executable, "-m", "kgsync"]
@@ -161,6 +161,35 @@ def test_status_and_logs_tell_a_person_and_a_program(server: LocalServer, monkey
     assert any(line.endswith("Started.") for line in kgsync("logs", "--name", "tests").splitlines())
     assert len(kgsync("logs", "--name", "tests", "-n", "2").splitlines()) == 2
     assert json.loads(kgsync("up", "--name", "tests", "--json"))["uri"] == server.uri
+
+
+def test_status_bears_files_and_processes_that_go_while_it_looks(tmp_path: Path) -> None:
+    stop = Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            for number in range(50):
+                (tmp_path / "logs").mkdir(exist_ok=True)
+                (tmp_path / "logs" / f"log.{number}").write_bytes(b"x")
+            shutil.rmtree(tmp_path / "logs")
+
+    (tmp_path / "data").write_bytes(b"x" * 10_000)
+    server = Thread(target=churn)
+    server.start()
+    try:
+        sizes = [server_files.size(tmp_path) for _ in range(300)]
+    finally:
+        stop.set()
+        server.join()
+    assert min(sizes) >= 10_000
+
+    process = subprocess.Popen(["sleep", "60"])
+    seen = psutil.Process(process.pid)
+    assert server_process.usage(seen) is not None
+    process.kill()
+    assert server_process.usage(seen) in (None, (seen.create_time(), 0))  # dead, and nobody has asked for its end
+    process.wait()
+    assert server_process.usage(seen) is None
 
 
 def test_followed_log_shows_new_lines(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import neo4j
 import pytest
-from example_graphs import BENCHMARKS
+from example_graphs import folder_of
 
 import kgsync
-from kgsync.config import Config, GraphConfig, LabelConfig, PredictConfig, VoicesConfig
+from kgsync.config import Config, GraphConfig, LabelConfig, PredictConfig, VoicesConfig, WriteConfig
+from kgsync.errors import TransientError
 from kgsync.graph import review
 from kgsync.graph.graph import Graph
 from kgsync.graph.load import load
 from kgsync.kge.config import TrainConfig
+from kgsync.plan import Plan
+from kgsync.snapshot import Snapshot
 from kgsync.sync import sync
 
 CONFIG = Config(
@@ -22,6 +26,12 @@ CONFIG = Config(
     train=TrainConfig(rank=32, epochs=12),
     voices=VoicesConfig(text=False),
     predict=PredictConfig(top_k=20, min_score=0.05),
+)
+RING = replace(
+    CONFIG,
+    train=TrainConfig(rank=8, epochs=3),
+    predict=PredictConfig(top_k=20, min_score=0.0),
+    write=WriteConfig(batch=5),
 )
 
 
@@ -42,13 +52,24 @@ def bookmark(driver: neo4j.Driver) -> frozenset[str]:
 @pytest.fixture
 def graph(graph_db: neo4j.Driver, tmp_path: Path) -> Iterator[Graph]:
     with kgsync.connect(driver=graph_db, database="neo4j", config=CONFIG, workspace=tmp_path / "work") as graph:
-        load(graph.connection, BENCHMARKS / "umls")
+        load(graph.connection, folder_of("umls"))
+        yield graph
+
+
+@pytest.fixture
+def ring(graph_db: neo4j.Driver, tmp_path: Path) -> Iterator[Graph]:
+    """A graph with one relation, from which something is learned within a second."""
+    graph_db.execute_query("UNWIND range(0, 119) AS i CREATE (:Entity {id: i, name: 'e' + i})", database_="neo4j")
+    steps = "(b.id - a.id + 120) % 120 IN [1, 2, 3, 5, 8, 13, 21, 34]"
+    text = f"MATCH (a:Entity), (b:Entity) WHERE {steps} CREATE (a)-[:NEXT]->(b)"
+    graph_db.execute_query(text, database_="neo4j")
+    with kgsync.connect(driver=graph_db, database="neo4j", config=RING, workspace=tmp_path / "work") as graph:
         yield graph
 
 
 def test_a_trial_pulls_trains_and_predicts_and_writes_nothing(graph: Graph, graph_db: neo4j.Driver) -> None:
     before = bookmark(graph_db)
-    result = sync(graph)
+    result = graph.sync(commit=False)
     assert bookmark(graph_db) == before
     assert len(result.plan) > 0
     assert result.written.created == len(result.plan)
@@ -65,53 +86,158 @@ def test_a_repeated_sync_writes_no_edge(graph: Graph, graph_db: neo4j.Driver) ->
     assert (second.snapshot.id, second.model.id, second.plan.id) == (first.snapshot.id, first.model.id, first.plan.id)
     assert (second.written.created, second.written.updated, second.written.expired) == (0, 0, 0)
     assert dump(graph_db) == written
+    pulled = [result.snapshot.origin["startedAt"] for result in (first, second)]
+    text = (
+        "UNWIND range(0, 1) AS i MATCH (r:__KgsyncRun {id: $runs[i]}) WHERE r.pulledAt = datetime($pulled[i]) "
+        "RETURN r.keyLabels + r.keyProperties AS keys"
+    )
+    records = graph_db.execute_query(text, runs=[first.run.id, second.run.id], pulled=pulled, database_="neo4j").records
+    assert [record["keys"] for record in records] == [["Entity", "id"]] * 2
+    told: list[str] = []
+    third = sync(graph, commit=True, max_false=0.001, told=told.append)
+    assert len(third.plan) < len(first.plan)
+    assert told[-1].startswith(f"{len(third.plan)} of {len(first.plan):,} proposals keep the promise of 0.1% false: on")
+    assert "if missing edges resemble hidden ones" in told[-1]
+    assert (third.written.created, third.written.updated, third.written.expired) == (0, 0, 0)
+    assert Plan.load(third.run.plan_folder).id == third.plan.id
+    assert dump(graph_db) == written, "what is not promised is still predicted"
 
 
 def test_rejected_edges_never_return_even_after_a_rollback_and_accepted_ones_become_knowledge(
-    graph: Graph, graph_db: neo4j.Driver
+    ring: Graph, graph_db: neo4j.Driver
 ) -> None:
-    first = sync(graph, commit=True)
+    first = sync(ring, commit=True)
     rejected, accepted = first.plan.best(2)
-    review.reject(graph.connection, [rejected.id], by="tester", reason="wrong")
-    review.accept(graph.connection, [accepted.id], by="tester")
-    second = sync(graph, commit=True)
+    review.reject(ring.connection, [rejected.id], by="tester", reason="wrong")
+    review.accept(ring.connection, [accepted.id], by="tester")
+    second = sync(ring, commit=True)
     assert not {rejected.id, accepted.id} & {edge.id for edge in second.plan.edges}
     assert len(second.snapshot.triples) == len(first.snapshot.triples) + 1
     assert len(second.snapshot.rejected) == 1
-    graph.rollback(second.run.id)
-    graph.rollback(first.run.id)
-    third = sync(graph, commit=True)
+    ring.rollback(second.run.id)
+    ring.rollback(first.run.id)
+    third = sync(ring, commit=True)
     assert rejected.id not in {edge.id for edge in third.plan.edges}
     text = "MATCH ()-[p:PREDICTED {id: $id}]->() RETURN p.status AS status"
     records = graph_db.execute_query(text, id=rejected.id, database_="neo4j").records
     assert [record["status"] for record in records] == ["rejected"]
 
 
-def test_a_rollback_gives_back_the_graph_as_it_was(graph: Graph, graph_db: neo4j.Driver) -> None:
+def test_a_rollback_gives_back_the_graph_as_it_was(ring: Graph, graph_db: neo4j.Driver) -> None:
     before = dump(graph_db)
-    result = sync(graph, commit=True)
+    result = sync(ring, commit=True)
     assert dump(graph_db) != before
-    graph.rollback(result.run.id)
+    ring.rollback(result.run.id)
     assert dump(graph_db) == before
 
 
-@pytest.mark.parametrize("step", ["pull", "train", "predict"])
-def test_an_interrupted_sync_goes_on_with_its_run(step: str, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sync_that_is_interrupted_in_every_step_goes_on_with_its_run(
+    ring: Graph, graph_db: neo4j.Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from kgsync import runs
 
     note = runs.Run.note
+    step, heard = "", list[str]()
 
     def interrupt(self: runs.Run, name: str, **facts: object) -> None:
+        if (name, step) == ("validate", "validating"):  # all is done, and nothing notes it
+            raise KeyboardInterrupt
         note(self, name, **facts)
         if name == step:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        patch.setattr(runs.Run, "note", interrupt)
+    def watch(name: str, done: int, total: int | None) -> None:
+        if name == step and done:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runs.Run, "note", interrupt)
+    for step in ("pull", "train", "predict", "writing", "validating"):
         with pytest.raises(KeyboardInterrupt):
-            sync(graph, commit=True)
-    interrupted = graph.workspace.run()
-    result = sync(graph, commit=True)
-    assert result.run.id == interrupted.id
+            sync(ring, commit=True, told=heard.append, progress=watch)
+        if step == "pull":
+            graph_db.execute_query("CREATE (:Entity {id: 'new'})-[:KNOWS]->(:Entity {id: 'newer'})", database_="neo4j")
+        if step in ("writing", "validating"):
+            assert sum("PREDICTED" in row for row in dump(graph_db)) == (5 if step == "writing" else 20)
+    step = ""
+    result = sync(ring, commit=True, told=heard.append)
+    assert [run.name for run in ring.workspace.runs.iterdir()] == [result.run.id]
+    assert heard[0].startswith(f"Going on with run {result.run.id}, pulled 20")
+    assert "--fresh" in heard[0]
+    assert set(heard) == {heard[0]}
+    assert len(heard) == 5
     assert set(result.run.steps) == set(runs.STEPS)
-    assert result.written.created == len(result.plan) > 0
+    assert result.run.steps["write"]["created"] == 15
+    assert (result.written.created, result.written.unchanged) == (0, 20)
+
+
+def interrupted(graph: Graph) -> str:
+    """Interrupt a sync after the first batch that it writes, and return its run."""
+
+    def stop(name: str, done: int, total: int | None) -> None:
+        if name == "writing" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sync(graph, commit=True, progress=stop)
+    return graph.workspace.run().id
+
+
+def test_a_plan_that_was_shown_is_the_one_that_is_written_and_is_shown_again_only_of_an_unchanged_graph(
+    ring: Graph, graph_db: neo4j.Driver
+) -> None:
+    first = sync(ring)
+    assert sync(ring).run.id == first.run.id
+    graph_db.execute_query("MERGE (:Entity {id: 'new'})-[:KNOWS]->(:Entity {id: 'newer'})", database_="neo4j")
+    second = sync(ring)
+    assert second.run.id != first.run.id
+    assert second.snapshot.id != first.snapshot.id
+    graph_db.execute_query("MATCH (n:Entity {id: 'new'}) DETACH DELETE n", database_="neo4j")
+    interrupted(ring)
+    assert [(run.id, run.plan) for run in ring.runs()] == [(second.run.id, second.plan.id)]
+
+
+def test_a_run_that_is_old_or_rolled_back_or_of_another_database_is_not_gone_on_with(
+    ring: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rolled_back = interrupted(ring)
+    ring.rollback(rolled_back)
+    elsewhere = sync(ring)
+    assert elsewhere.run.id != rolled_back
+    elsewhere.run.describe(database={"id": "another", "name": "neo4j"})
+    old = sync(ring)
+    assert old.run.id != elsewhere.run.id
+    with monkeypatch.context() as patch:
+        patch.setattr("kgsync.sync.STALE", 0.0)
+        begun = interrupted(ring)
+        assert begun != old.run.id
+        assert sync(ring).run.id == begun  # what began to write is finished
+
+
+def test_a_run_goes_on_with_what_it_pulled_whatever_was_pulled_since(ring: Graph) -> None:
+    def stop(name: str, done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sync(ring, progress=lambda name, done, total: None if name.startswith("pull") else stop(name, done, total))
+    run = ring.workspace.run()
+    kept = Snapshot.load(ring.workspace.snapshot())
+    replace(kept, origin={"database": {"id": "another", "name": "neo4j"}}).save(ring.workspace.snapshots)
+    result = sync(ring)
+    assert result.run.id == run.id
+    assert result.plan.database == kept.origin["database"] == ring.connection.identity()
+
+
+def test_a_second_sync_in_the_workspace_is_told_to_wait(ring: Graph) -> None:
+    def meanwhile(name: str, done: int, total: int | None) -> None:
+        sync(ring)
+
+    with pytest.raises(TransientError, match=r"another process is busy with `kgsync sync` in .*; wait for it"):
+        sync(ring, progress=meanwhile)
+
+
+def test_a_graph_with_one_relation_is_synced(ring: Graph) -> None:
+    result = sync(ring, commit=True)
+    assert result.snapshot.relations == ("NEXT",)
+    assert result.written.created == len(result.plan) == 20
+    assert {edge.relation for edge in result.plan.edges} == {"NEXT"}
+    assert result.validation is not None

@@ -131,11 +131,11 @@ def task() -> Task:
 
 
 def made_up(task: Task, ranks: dict[str, float], base: str = FUSED) -> Outcome:
-    """An outcome in which every arm ranks all test triples alike; `base` is the best on the fuse part."""
+    """An outcome in which every arm ranks all test triples alike; `base` is the best on the calibrate part."""
     n = len(task.parts.test)
-    on_fold = {arm: 0.9 if arm == base else 0.5 for arm in ranks}
+    unseen = {arm: 0.9 if arm == base else 0.5 for arm in ranks}
     costs = dict.fromkeys(ranks, Cost(1.5, 100.0))
-    return Outcome({arm: plain(rank, n) for arm, rank in ranks.items()}, on_fold, costs, ())
+    return Outcome({arm: plain(rank, n) for arm, rank in ranks.items()}, unseen, costs, ())
 
 
 RANKS = {"complex": 4.0, "rules": 5.0, MIX: 4.0, FUSED: 2.0, TWO_SEEDS: 2.0, EXCHANGE: 2.0, SHAM: 2.0}
@@ -240,6 +240,19 @@ def test_rare_answers_are_those_of_few_train_edges(task: Task) -> None:
     assert not thin.rare().all()
 
 
+def test_what_is_better_is_seen_on_edges_that_weighed_no_fusion(task: Task) -> None:
+    assert task.unseen().tolist() == task.parts.calibrate.tolist() != task.parts.fuse.tolist()
+    without = replace(task, parts=replace(task.parts, calibrate=task.parts.calibrate[:0]))
+    assert without.unseen().tolist() == task.parts.fuse.tolist()
+
+
+def test_what_a_person_rejected_belongs_to_the_task(task: Task) -> None:
+    judged = replace(benchmark("umls"), rejected=benchmark("umls").triples[:2, ::-1])
+    found = Task.of_snapshot(judged, SplitConfig())
+    assert found.rejected.tolist() == judged.rejected.tolist()
+    assert found.hash() != task.hash()
+
+
 def test_a_budget_is_shared_by_all_trainings() -> None:
     settings = Settings(SMALL, VoicesConfig())
     assert within(settings, 0, 3, reading=True) is settings
@@ -313,14 +326,14 @@ def test_all_arms_are_measured_on_the_same_edges(whole: Workspace, task: Task) -
 
 
 def test_the_test_edges_decide_nothing(task: Task, tmp_path: Path) -> None:
-    """With another half of them, the same voices are taught the same, kept, and best on the fuse part."""
+    """With another half of them, the same voices are taught the same, kept, and best on the calibrate part."""
     settings, found = Settings(SMALL, WITHOUT_TEXT), []
     for half in (task.parts.test[::2], task.parts.test[1::2]):
         told: list[str] = []
         part = replace(task, parts=replace(task.parts, test=half))
         compare(part, settings, tmp_path, seeds=1, told=told.append)
-        (outcome,) = [Outcome.load(path) for path in Maker(part, settings, tmp_path).folder.glob("*/outcome*")]
-        found.append((outcome.on_fold, [replace(each, in_test=0) for each in outcome.taught]))
+        (outcome,) = [Outcome.load(path) for path in Maker(part, settings, tmp_path).folder.glob("*/arms*")]
+        found.append((outcome.unseen, [replace(each, in_test=0) for each in outcome.taught]))
     assert found[0] == found[1]
 
 
@@ -366,7 +379,7 @@ def test_an_interrupted_comparison_goes_on_and_comes_to_the_same(
     whole_of = json.loads(json.dumps(expected))
     assert {name: found[name] for name in COUNTED} == {name: whole_of[name] for name in COUNTED}
     left = [path.name for path in (workspace.root / "synergy").glob("*/*/*")]
-    assert left == ["outcome.safetensors"] * 2, "voices of finished seeds are not kept"
+    assert left == ["arms.safetensors"] * 2, "voices of finished seeds are not kept"
 
 
 def test_the_command_shows_the_table_and_says_what_follows(

@@ -32,7 +32,11 @@ def test_no_trace_stays_and_what_the_user_knows_is_unchanged(
     connection: Connection, graph_db: neo4j.Driver, tmp_path: Path
 ) -> None:
     query(graph_db, "MATCH (h:Person {id: 'p50'}), (t:Town {code: 1}) CREATE (h)-[:PREDICTED {by: 'me'}]->(t)")
-    before, schema = dump(graph_db), schema_names(graph_db)
+    schema = schema_names(graph_db)
+    (tmp_path / "more.tsv").write_text("a\tr\tb\n")
+    graph = Graph(connection)
+    graph.load(tmp_path / "more.tsv")
+    before = dump(graph_db)
     edges = knows(12)
     write_plan(connection, make_plan(connection, edges), tmp_path)
     reject(connection, [edges[1].id], by="ada")
@@ -40,10 +44,11 @@ def test_no_trace_stays_and_what_the_user_knows_is_unchanged(
     query(graph_db, "MATCH (n:Town) SET n.kgsyncId = randomUUID()")
     written = dump(graph_db)
 
-    look = uninstall(connection)
+    look = graph.uninstall()
     assert dump(graph_db) == written
+    assert "kgsync_key_Entity(id)" in look.schema
     assert (look.committed, look.predictions, look.foreign, look.keys) == (False, 12, 1, 10)
-    done = uninstall(connection, commit=True)
+    done = graph.uninstall(commit=True)
     assert done.committed
     assert dump(graph_db) == before
     assert schema_names(graph_db) == schema

@@ -14,6 +14,7 @@ from kgsync.cli import main
 from kgsync.config import Config
 from kgsync.errors import DataError, NotFoundError
 from kgsync.graph.connection import Connection
+from kgsync.graph.ends import End
 from kgsync.graph.server import LocalServer
 from kgsync.report import kept
 from kgsync.runs import Workspace
@@ -80,6 +81,125 @@ def test_a_run_is_judged_alone(graph_db: neo4j.Driver, connection: Connection) -
         graph_db, "MATCH (:Country {key: 'country7'})-[p:PREDICTED]->() SET p.status = 'quarantined', p.reasons = ['x']"
     )
     assert validate(connection, run_id="run2").released == 0
+    with pytest.raises(NotFoundError, match="the graph knows no run run"):
+        validate(connection, run_id="run")
+
+
+def test_what_is_about_no_edge_is_told_for_a_run_too_unless_another_run_made_it(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_clean_world(graph_db)
+    query(graph_db, "CREATE (:__KgsyncRun {id: 'run2'}), (:__KgsyncRun {id: 'run9', status: 'finished', created: 3})")
+    query(
+        graph_db,
+        "MATCH (h {key: 'country8'}), (t {key: 'language20'}) "
+        "CREATE (h)-[:SPEAKS {kgsyncPredictionId: 'gone', kgsyncRunId: 'run2'}]->(t)",
+    )
+    assert found(validate(connection, run_id="run2")) == {"leakage": 1, "orphan-run": 1}
+    assert found(validate(connection, run_id="run1", fix=True)) == {"orphan-run": 1}
+    assert query(graph_db, "MATCH (r:__KgsyncRun {id: 'run9'}) RETURN r.id AS id"), "not a note of run1"
+
+
+def test_what_fix_lets_expire_stands_in_no_other_edge_s_way(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    gone = predict(graph_db, "country33", "CAPITAL", "city34", score=0.9, modelId="gone")
+    kept = predict(graph_db, "country33", "CAPITAL", "city32", score=0.8)
+    both = predict(graph_db, "person1", "SPEAKS", "city20", modelId="gone")  # a wrong head, and a wrong tail
+    report = validate(connection, quarantine=False)
+    assert found(report) == {"provenance": 2, "functional": 1, "domain-range": 2}
+    report = validate(connection, fix=True)
+    assert found(report) == {"provenance": 2, "functional": 1, "domain-range": 2}
+    assert not any(check.left for check in report.checks)
+    assert (report.expired, report.quarantined, report.fails("warning")) == (2, 0, False)
+    assert {id_: status for id_, (status, _) in state(graph_db).items()} == {
+        gone: "expired", kept: "proposed", both: "expired",
+    }  # fmt: skip
+
+
+def test_fix_keeps_the_notes_of_a_run_to_which_a_rollback_may_give_edges_back(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_clean_world(graph_db)
+    made = "CREATE (:__KgsyncRun {id: $id, status: 'finished', created: 1, updated: $updated, expired: $expired})"
+    query(graph_db, made, id="changed", updated=500, expired=0)
+    query(graph_db, made, id="ended", updated=0, expired=5)
+    query(graph_db, made, id="orphan", updated=0, expired=0)
+    assert validate(connection, fix=True).forgotten == 1
+    left = query(graph_db, "MATCH (r:__KgsyncRun) RETURN r.id AS id ORDER BY id")
+    assert [row["id"] for row in left] == ["changed", "ended", "run1"]
+
+
+def test_of_duplicates_the_one_without_a_usable_score_goes(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    good = predict(graph_db, "country5", "SPEAKS", "language9")
+    for id_, score in (("null", None), ("nan", float("nan"))):
+        predict(graph_db, "country5", "SPEAKS", "language9", id=id_, score=score)
+    report = validate(connection, fix=True)
+    assert found(report) == {"duplicate-prediction": 2, "score-range": 2}
+    assert [id_ for id_, (status, _) in state(graph_db).items() if status == "proposed"] == [good]
+
+
+def test_known_edges_that_cannot_all_be_right_are_told_by_their_sources(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_world(graph_db)
+    predict(graph_db, "country30", "CAPITAL", "city30")
+    for city, property_, source in (("city37", "source", "atlas"), ("city38", "primary_knowledge_source", "infores:x")):
+        query(
+            graph_db,
+            f"MATCH (h {{key: 'country30'}}), (t {{key: $city}}) CREATE (h)-[:CAPITAL {{{property_}: $source}}]->(t)",
+            city=city,
+            source=source,
+        )
+
+    def told() -> str:
+        (check,) = (one for one in validate(connection).checks if one.name == "conflicting-sources")
+        return (check.rows[0].message or "").rpartition(": ")[2]
+
+    assert told() == "atlas and infores:x say different things"
+    query(graph_db, "MATCH ({key: 'country30'})-[r:CAPITAL]->() SET r.source = 'atlas'")
+    assert told() == "atlas contradicts itself"
+    query(graph_db, "MATCH ({key: 'country30'})-[r:CAPITAL]->() REMOVE r.source, r.primary_knowledge_source")
+    assert told() == "they have no source"
+
+
+def test_of_ten_deciles_one_that_is_off_by_chance_is_no_finding(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    for i in range(25):  # the scores promise 22.5, with a standard deviation of 1.5
+        predict(graph_db, f"country{i}", "AUDITS", f"country{i + 1}", status="accepted" if i < 18 else "rejected")
+
+    def shares() -> int:
+        (check,) = (one for one in validate(connection).checks if one.name == "accepted-share")
+        return check.count
+
+    assert shares() == 0
+    query(graph_db, "MATCH ({key: 'country0'})-[p:PREDICTED]->() SET p.status = 'rejected'")
+    assert shares() == 1
+
+
+def test_a_relationship_of_the_user_s_own_that_is_called_predicted_is_no_finding(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_clean_world(graph_db)
+    query(graph_db, "MATCH (a {key: 'city1'}), (b {key: 'city2'}) CREATE (a)-[:PREDICTED {id: 7, relation: 8}]->(b)")
+    assert found(validate(connection)) == {}
+
+
+def test_without_a_configuration_entities_are_found_as_the_latest_run_found_them(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    make_clean_world(graph_db)
+    query(
+        graph_db,
+        "MATCH (r:__KgsyncRun) SET r.startedAt = datetime(), r.keyLabels = ['Entity'], r.keyProperties = ['key']",
+    )
+    query(graph_db, "CREATE (:__KgsyncRun {id: 'old', startedAt: datetime('2020-01-01'), keyLabels: ['City'], "
+                    "keyProperties: ['code']}), (:__KgsyncRun {id: 'older'})")  # fmt: skip
+    query(graph_db, "MATCH (n {key: 'language9'}) REMOVE n.key")
+    report = validate(connection)
+    assert found(report) == {"missing-key": 1}
+    (check,) = report.failing("error")
+    assert (check.rows[0].focus, str(check.rows[0].tail)) == (End("Entity", "country5", "Country 5"), "Language 9")
 
 
 def test_reviewed_and_expired_edges_are_never_quarantined(graph_db: neo4j.Driver, connection: Connection) -> None:
@@ -274,4 +394,11 @@ def test_what_a_run_s_edges_fail_is_kept_for_its_report_where_its_folder_is(
     assert findings is not None
     assert [check.name for check in findings.failing if check.severity == "error"] == ["self-loop"]
     assert run_command("validate", "--run", "run1", *here)[0] == 0
+    (run.folder / kept.VALIDATION).unlink()
+    assert run_command("validate", "--run", run.id[:-1], *here)[0] == 3, "its beginning means the same run"
+    again = kept.found(run)
+    assert again is not None
+    assert again.checks == findings.checks
+    code, _, err = run_command("validate", "--run", "run", *here)
+    assert (code, "the graph knows no run run" in err) == (66, True)
     assert [found.name for found in workspace.runs.iterdir()] == [run.id]

@@ -5,14 +5,23 @@ Each fault is caught by its own check, as often as it is there, and by no other 
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import neo4j
 import pytest
+from planned import edge, make_plan
 from predicted import LABELS, assert_edge, make_clean_world, predict, query
+from test_write_names import HOSTILE_VALUES, ODD_NAMES
 
+from kgsync.config import Config, GraphConfig, LabelConfig
 from kgsync.graph.connection import Connection
+from kgsync.graph.graph import Graph
+from kgsync.graph.review import Filter
+from kgsync.identity import Entity
 from kgsync.validate import ValidationReport, load_checks, validate
 
 CHECKS = {
@@ -159,6 +168,9 @@ FAULTS: list[tuple[str, str, Callable[[neo4j.Driver], object], int]] = [
     ("score-range", "a high bound", predicted(*SPEAKS, scoreLow=0.95), 1),
     ("score-range", "text", predicted(*SPEAKS, score="0.9"), 1),
     ("self-loop", "a loop", predicted("country7", "BORDERS", "country7"), 1),
+    ("stale", "changed between the pull and the run", run_cypher("MATCH (run:__KgsyncRun) SET run.pulledAt = "
+     "run.startedAt, run.startedAt = datetime() WITH * MATCH (n {key: 'language9'}) "
+     "SET n.updatedAt = datetime() - duration('PT30M')"), 1),
     ("stale", "an end changed", run_cypher("MATCH (n {key: 'language9'}) SET n.updatedAt = datetime()"), 1),
     ("stale", "an end changed, in local time", run_cypher("MATCH (n {key: 'language9'}) "
      "SET n.updatedAt = localdatetime() + duration('PT1M')"), 1),
@@ -168,6 +180,10 @@ FAULTS: list[tuple[str, str, Callable[[neo4j.Driver], object], int]] = [
     ("status", "no status", predicted(*SPEAKS, status=None), 1),
     ("temporal-order", "born before the parent", run_cypher("MATCH (n {key: 'person36'}) "
      "SET n.born = date('1800-01-01')"), 2),  # as a tail of PARENT, and as a head of CHILD_OF
+    ("temporal-order", "by years", run_cypher("MATCH (n:Person) "
+     "SET n.born = CASE n.key WHEN 'person36' THEN 1800 ELSE n.born.year END"), 2),
+    ("temporal-order", "by texts, some of them vague", run_cypher("MATCH (n:Person) SET n.born = CASE n.key "
+     "WHEN 'person36' THEN '1800-05' WHEN 'person37' THEN '1936' ELSE toString(n.born) END"), 2),
     ("unknown-relation", "nobody knows it", predicted("country8", "TRADES_WITH", "country20"), 1),
     ("unknown-relation", "none at all", predicted("country8", "SPEAKS", "language20", relation=None), 1),
 ]  # fmt: skip
@@ -224,6 +240,45 @@ def test_the_count_form_counts_and_the_rows_form_shows_what_was_found(
         assert [row["id"] for row in connection.read(source.text, **check.parameters)][:25] == [
             row["id"] for row in rows
         ]
+
+
+def test_odd_names_go_through_load_pull_write_and_validate_and_a_canary_survives(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    query(graph_db, "CREATE (:Canary {alive: true})-[:SINGS]->(:Canary)")
+    labels = ODD_NAMES[1:-1:2]  # key properties and relations, too
+    values = [value for value in HOSTILE_VALUES if value.strip()]  # a file cannot name an entity by spaces
+    graph = Graph(connection, Config(graph=GraphConfig({name: LabelConfig(key=name) for name in labels})), tmp_path)
+    types = {}
+    for name in labels:
+        with (tmp_path / "odd.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([value, name, values[0]] for value in values[1:])
+        types |= graph.load(tmp_path / "odd.csv", label=name, key=name).relation_types
+    snapshot = graph.pull()
+    assert set(snapshot.identities) == {Entity(name, name, value) for name in labels for value in values}
+    assert set(snapshot.relations) == set(types.values())
+    loops = [edge(entity, types[entity.label], entity) for entity in snapshot.identities]
+    others = [*snapshot.identities[1:], snapshot.identities[0]]
+    strange = [edge(head, f"no {head.label}", tail) for head, tail in zip(snapshot.identities, others, strict=True)]
+    plan = make_plan(connection, loops + strange, labels=labels)
+    assert graph.write(plan).created == len(plan)
+
+    report = graph.validate()
+    faults = {edge.id: "self-loop" for edge in loops} | {edge.id: "unknown-relation" for edge in strange}
+    reasons = {id_: reasons for id_, (status, reasons) in state(graph_db).items() if status == "quarantined"}
+    assert {id_: next(r for r in reasons[id_] or () if r in faults.values()) for id_ in reasons} == faults
+    shown = report.to_arrow().to_pylist()
+    keys = {planned.id: planned.head.key for planned in plan.edges}
+    assert {row["check"] for row in shown} >= set(faults.values())
+    assert all(row["head_key"] == keys[row["id"]] for row in shown if row["id"])
+    assert query(graph_db, "MATCH (n:Canary {alive: true})-[:SINGS]->(:Canary) RETURN count(*) AS n") == [{"n": 1}]
+
+    one = Filter(relation=strange[0].relation)
+    assert graph.proposals(one).to_pandas()["head_key"].tolist() == [edge.head.key for edge in graph.proposals(one)]
+    assert graph.accept(one, by=labels[0]).done == 0
+    done = graph.accept(one, by=labels[0], include_quarantined=True)
+    assert (done.done + done.left, done.to_arrow().num_rows) == (len(values), 0)
+    assert done.done == len(graph.proposals(replace(one, statuses=("accepted",))))
 
 
 @pytest.mark.newest

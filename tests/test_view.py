@@ -112,6 +112,21 @@ def test_nodes_without_a_configured_label_or_key_are_left_out(connection: Connec
     assert found.left_out == 2
 
 
+def test_parallel_edges_are_all_there_and_drawn_once(connection: Connection, graph_db: neo4j.Driver) -> None:
+    query(
+        graph_db,
+        "MATCH (a {key: 'person1'}), (b {key: 'city35'}) UNWIND [1990, 2001, null, null] AS year "
+        "CREATE (a)-[:LIVED_IN {year: year}]->(b)",
+    )
+    for hops in (1, 2):
+        found = look(connection, "person1", hops=hops)
+        lived = [edge for edge in found.edges if edge.relation == "LIVED_IN"]
+        assert sorted(str(edge.properties.get("year")) for edge in lived) == ["1990", "2001", "None", "None"]
+        assert found.left_out == 0
+        assert to_networkx(found).number_of_edges("Entity:person1", "Entity:city35") == 4
+        assert [line.label for line in draw(found).lines].count("LIVED_IN") == 1
+
+
 def test_every_entity_has_a_place_of_its_own(connection: Connection) -> None:
     found = look(connection, hops=2)
     picture = draw(found)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import neo4j
 import pytest
 from planned import (
+    PEOPLE,
     counts,
     dump,
     edge,
@@ -31,10 +32,12 @@ from planned import (
 from kgsync.cli import main
 from kgsync.config import WriteConfig
 from kgsync.errors import AccessError, DataError, TransientError
-from kgsync.graph import batches, ledger, schema
+from kgsync.graph import batches, ledger, schema, statements
 from kgsync.graph.connection import Connection
+from kgsync.graph.diff import fill
 from kgsync.graph.lock import locked
 from kgsync.graph.review import accept, reject
+from kgsync.graph.rollback import rollback
 from kgsync.graph.server import LocalServer
 from kgsync.identity import Entity
 from kgsync.plan import DETAILS, Plan
@@ -447,7 +450,7 @@ def test_a_plan_of_another_database_is_refused(connection: Connection, graph_db:
 def test_a_run_writes_one_plan(connection: Connection, tmp_path: Path) -> None:
     write_plan(connection, make_plan(connection, knows(2)), tmp_path)
     for commit in (False, True):
-        with pytest.raises(DataError, match="has written plan"):
+        with pytest.raises(DataError, match=r"has written plan .* with the same --max-false as then"):
             write_plan(connection, make_plan(connection, knows(3)), tmp_path, commit=commit)
 
 
@@ -477,6 +480,41 @@ def test_a_damaged_plan_is_refused_before_anything_is_written(
     assert stop.value.code == 65
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert connection.read_bookmark() == bookmark
+
+
+def test_without_an_index_a_look_is_one_pass_and_a_long_write_is_refused_with_the_statement_that_mends_it(
+    connection: Connection, graph_db: neo4j.Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query(graph_db, "DROP CONSTRAINT person")
+    plan = make_plan(connection, [*knows(60), *lives_in(5), edge(person(404), "KNOWS", person(0))])
+
+    def hits(profile: Any) -> int:
+        return int(profile["args"]["DbHits"]) + sum(map(hits, profile.get("children", [])))
+
+    everybody = [entity.key for entity in map(person, range(PEOPLE))]
+    ends_ = statements.load("write/ends").fill(label="Person", key="id")
+    asserted = fill("write/asserted", plan.edges[0])
+    for text, parameters in (
+        (ends_, {"keys": everybody}),
+        (asserted, {"heads": everybody, "relations": ["KNOWS"], "tails": everybody}),
+    ):
+        summary = graph_db.execute_query(f"PROFILE {text}", parameters, database_="neo4j").summary
+        assert hits(summary.profile) < 10 * PEOPLE
+
+    monkeypatch.setattr("kgsync.graph.write._MOST_READ", 1_000)
+    before = dump(graph_db)
+    assert counts(write_plan(connection, plan, tmp_path, commit=False)) == {"created": 65, "unmatched": 1}
+    config = WriteConfig(batch=50)
+    with pytest.raises(DataError, match="the key id of Person has no index, and every edge would read all 60") as error:
+        write_plan(connection, plan, tmp_path, config=config)
+    assert dump(graph_db) == before
+    assert counts(write_plan(connection, plan, tmp_path)) == {"created": 65, "unmatched": 1}  # in small batches
+    rollback(connection, "run-1", commit=True)
+    query(graph_db, error.value.fix[error.value.fix.index("CREATE") : error.value.fix.index(", then")])
+    assert counts(write_plan(connection, plan, tmp_path, run_id="run-2", config=config)) == {
+        "created": 65,
+        "unmatched": 1,
+    }
 
 
 class ReadOnly(Connection):
@@ -593,3 +631,10 @@ def test_the_command_shows_first_and_writes_with_yes(
         main(["runs", *options(server)])
     assert stop.value.code == 0
     assert run.id in capsys.readouterr().out
+
+    with pytest.raises(SystemExit) as stop:
+        main(["rollback", run.id, "--yes", *options(server)])
+    assert stop.value.code == 0
+    out = capsys.readouterr().out
+    assert f"Deleted 4 edges and restored 0 of run {run.id}." in out
+    assert "Run `kgsync validate`" in out

@@ -17,6 +17,7 @@ RETURN p {.*, createdAt: toString(p.createdAt), updatedAt: toString(p.updatedAt)
        {labels: labels(h), name: toString(coalesce(h.name, h.title, h.id))} AS head,
        {labels: labels(t), name: toString(coalesce(t.name, t.title, t.id))} AS tail,
        properties(m) AS model,
-       r {.*, startedAt: toString(r.startedAt), finishedAt: toString(r.finishedAt), rolledBackAt: toString(r.rolledBackAt)} AS run,
+       r {.*, startedAt: toString(r.startedAt), finishedAt: toString(r.finishedAt), rolledBackAt: toString(r.rolledBackAt),
+          pulledAt: toString(r.pulledAt)} AS run,
        evidence
 LIMIT 1

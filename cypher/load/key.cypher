@@ -1,2 +1,2 @@
 // promises: makes a property unique within a label; does nothing if a constraint does that already
-CREATE CONSTRAINT IF NOT EXISTS FOR (n:{{label}}) REQUIRE n.{{key}} IS UNIQUE
+CREATE CONSTRAINT {{name}}IF NOT EXISTS FOR (n:{{label}}) REQUIRE n.{{key}} IS UNIQUE

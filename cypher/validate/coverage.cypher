@@ -13,7 +13,7 @@ WITH relations, covered, [r IN keys($known) WHERE $known[r] >= 20] AS large
 WITH covered, size(large) AS large, [r IN large WHERE NOT r IN relations | [r, 0, null]] AS bare
 // else somebody asked for some relations only
 UNWIND covered + CASE WHEN 2 * size(bare) < large THEN bare ELSE [] END AS row
-WITH row[0] AS path, row[1] AS value, row[2] AS p, $known[row[0]] AS edges
+WITH row[0] AS path, row[1] AS value, row[2] AS p, $known[toStringOrNull(row[0])] AS edges
 WHERE p IS NULL OR value >= 20 AND value > edges
 RETURN startNode(p) AS h, p, endNode(p) AS t, null AS id, path, value,
        CASE WHEN p IS NULL THEN 'nothing is proposed for ' + path + ', of which ' + edges + ' are known'

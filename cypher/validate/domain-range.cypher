@@ -7,7 +7,7 @@
 //   :param kinds => {CAPITAL: {head: ['Country'], tail: ['City']}}
 //   :param common => []
 MATCH (h)-[p:PREDICTED]->(t)
-WHERE p.status IN ['proposed', 'quarantined'] AND $kinds[p.relation] IS NOT NULL
+WHERE p.status IN ['proposed', 'quarantined'] AND $kinds[toStringOrNull(p.relation)] IS NOT NULL
 WITH p.relation AS path, labels(h) AS heads, labels(t) AS tails, collect(p) AS edges
 WITH path, edges, heads, tails, $kinds[path] AS kinds
 UNWIND [['head', heads, kinds.head], ['tail', tails, kinds.tail]] AS end

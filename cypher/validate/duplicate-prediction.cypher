@@ -9,7 +9,7 @@ WITH h, t, p.relation AS path, collect(p) AS edges
 WHERE size(edges) > 1
 UNWIND edges AS p
 WITH h, p, t, path
-ORDER BY p.status = 'accepted' DESC, p.score DESC, p.id
+ORDER BY p.status = 'accepted' DESC, CASE WHEN 0 <= p.score <= 1 THEN p.score ELSE -1 END DESC, p.id
 WITH h, t, path, collect(p) AS edges
 UNWIND edges[1..] AS p
 WITH h, p, t, path, edges[0] AS first

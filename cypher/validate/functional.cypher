@@ -5,7 +5,7 @@
 // parameters: maxTails (per relation the most tails of a head); in Browser set it first:
 //   :param maxTails => {CAPITAL: 1}
 MATCH (h)-[p:PREDICTED]->(t)
-WHERE p.status IN ['proposed', 'quarantined'] AND $maxTails[p.relation] IS NOT NULL
+WHERE p.status IN ['proposed', 'quarantined'] AND $maxTails[toStringOrNull(p.relation)] IS NOT NULL
 WITH h, p ORDER BY CASE WHEN 0 <= p.score <= 1 THEN p.score ELSE -1 END DESC, p.id  // of several proposals the best one stays
 WITH h, p.relation AS path, collect(p) AS edges
 WITH h, path, edges, $maxTails[path] AS most,

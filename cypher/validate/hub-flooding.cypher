@@ -9,7 +9,7 @@
 //   :param usualTails => {}
 MATCH (h)-[p:PREDICTED]->(t)
 WHERE p.status IN ['proposed', 'quarantined']
-UNWIND [['tail', t, $usualHeads[p.relation]], ['head', h, $usualTails[p.relation]]] AS end
+UNWIND [['tail', t, $usualHeads[toStringOrNull(p.relation)]], ['head', h, $usualTails[toStringOrNull(p.relation)]]] AS end
 WITH end[0] AS end, end[1] AS hub, p.relation AS path, coalesce(end[2], 0) AS usual, collect(p) AS edges
 WITH end, hub, path, CASE WHEN usual > 10 THEN usual ELSE 10 END AS most, edges
 WHERE size(edges) > most

@@ -5,7 +5,7 @@
 // parameters: maxHeads (per relation the most heads of a tail); in Browser set it first:
 //   :param maxHeads => {CAPITAL: 1}
 MATCH (h)-[p:PREDICTED]->(t)
-WHERE p.status IN ['proposed', 'quarantined'] AND $maxHeads[p.relation] IS NOT NULL
+WHERE p.status IN ['proposed', 'quarantined'] AND $maxHeads[toStringOrNull(p.relation)] IS NOT NULL
 WITH t, p ORDER BY CASE WHEN 0 <= p.score <= 1 THEN p.score ELSE -1 END DESC, p.id  // of several proposals the best one stays
 WITH t, p.relation AS path, collect(p) AS edges
 WITH t, path, edges, $maxHeads[path] AS most,

@@ -6,7 +6,7 @@
 //   in Browser set it first:
 //   :param inverses => {PARENT_OF: {relation: 'CHILD_OF', oneWay: true}}
 MATCH (h)-[p:PREDICTED]->(t)
-WHERE p.status IN ['proposed', 'quarantined'] AND h <> t AND $inverses[p.relation] IS NOT NULL
+WHERE p.status IN ['proposed', 'quarantined'] AND h <> t AND $inverses[toStringOrNull(p.relation)] IS NOT NULL
 WITH h, p, t, $inverses[p.relation] AS inverse
 WITH h, p, t, inverse.relation AS inverse,
      EXISTS { (t)-[q:PREDICTED {relation: inverse.relation}]->(h) WHERE q.status = 'rejected' } AS rejected,

@@ -10,6 +10,8 @@ WITH collect(DISTINCT run) AS runs, collect(DISTINCT model) AS models
 CALL (runs, models) {
   MATCH (h:__KgsyncRun)
   WHERE NOT h.id IN runs AND h.status = 'finished' AND h.created > 0
+    // what it changed, a later rollback may give back to it
+    AND coalesce(h.updated, 0) + coalesce(h.expired, 0) = 0
   RETURN h, h.created AS value, 'made ' + h.created + ' edges, and none of them is in the graph' AS message
   UNION ALL
   MATCH (h:__KgsyncBatch)

@@ -2,13 +2,13 @@
 // name: stale
 // severity: warning
 // fix: expire
-// why: an end, or an edge at an end that supports the proposal, was changed after the latest run with the edge's model had begun
+// why: an end, or an edge of an end that may support the proposal, was changed since the graph was pulled for the edge's model
 // parameters: changed (properties: those that say when something was changed; types: the relations that have one);
 //   in Browser set it first:
 //   :param changed => {properties: ['updatedAt'], types: []}
 MATCH (run:__KgsyncRun)-[:USED_MODEL]->(model:__KgsyncModel)
 WHERE size($changed.properties) > 0
-WITH model.id AS model, max(run.startedAt) AS since
+WITH model.id AS model, max(coalesce(run.pulledAt, run.startedAt)) AS since  // of the same content, the latest pull
 WITH collect({model: model, since: since}) AS models
 MATCH (h)-[p:PREDICTED]->(t)
 WHERE p.status IN ['proposed', 'quarantined']

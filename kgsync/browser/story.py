@@ -103,7 +103,7 @@ SLIDES = (
     Slide(
         "Reject",
         (
-            "A rejected edge is never proposed again, by any model, and the next training learns from it.",
+            "A rejected edge is never proposed again, by any model, and the next training counts it as false.",
             parameters.REJECT,
             Query("review/reject"),
             Query("browse/rejected"),

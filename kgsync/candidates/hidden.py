@@ -27,9 +27,10 @@ def label_hidden(
 ) -> Labelled:
     """Return the candidates that prediction makes when only `known` is known, labelled by `hidden`.
 
-    `aside` is kept out of the candidates: true or judged edges that are neither known nor hidden.
+    `aside` is kept out of the candidates: true edges that are neither known nor hidden. What a reviewer rejected is a
+    candidate, and false: without it the others would look better than what prediction proposes.
     """
-    admissible = Admissible(snapshot, known, np.concatenate([aside, snapshot.rejected]))
+    admissible = Admissible(snapshot, known, aside)
     scorer = Scorer(model, admissible)
     random = np.random.default_rng(0)
     limit = max(50, ROWS // (2 * BEST * len(snapshot.relations)))

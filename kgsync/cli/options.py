@@ -187,6 +187,18 @@ def share_of(_: click.Context, __: click.Parameter, value: str | None) -> float 
     return share
 
 
+def promise_options(command: F) -> F:
+    """Add --max-false and --each-relation."""
+    each = click.option("--each-relation", is_flag=True, help="Keep that promise in every relation by itself.")
+    share = click.option(
+        "--max-false",
+        callback=share_of,
+        metavar="SHARE",
+        help="Only edges of which at most this share is false, say 10%.",
+    )
+    return share(each(command))
+
+
 def save_settings(path: Path, section: Sequence[str], values: Mapping[str, str | float]) -> None:
     """Set `values` in a table of a TOML file, such as ("verbalize", "templates"); leave all else in it as it stands.
 

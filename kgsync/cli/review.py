@@ -25,6 +25,7 @@ from kgsync.cli.options import (
 )
 from kgsync.config import Config
 from kgsync.errors import ConfigError, FindingsError
+from kgsync.identity import named
 
 if TYPE_CHECKING:
     from kgsync.graph.review import Action, EndFilter, Filter, Proposal, ReviewReport
@@ -156,7 +157,7 @@ def list_(config: Config, as_json: bool, statuses: tuple[str, ...], limit: int, 
 @_reason
 @_decision_options
 def accept(**options: Any) -> None:
-    """Accept predicted edges: IDS (their first characters suffice), or all that fit a filter.
+    """Accept predicted edges: IDS (their first characters suffice), or all that fit a filter but the random audit's.
 
     Each becomes a relationship of its own type, with its provenance.
     """
@@ -168,7 +169,7 @@ def accept(**options: Any) -> None:
 @_reason
 @_decision_options
 def reject(**options: Any) -> None:
-    """Reject predicted edges: IDS (their first characters suffice), or all that fit a filter.
+    """Reject predicted edges: IDS (their first characters suffice), or all that fit a filter but the random audit's.
 
     They are never proposed again.
     """
@@ -205,8 +206,10 @@ def _decide(
     by = by or _user()
     with open_connection(config, **options) as connection:
         if not ids and not yes:
-            chosen = reviews.selected(action, which, by=by, include_quarantined=include_quarantined)
-            _print_matching(action, reviews.proposals(connection, chosen, labels=config.graph.labels), as_json)
+            found, left = reviews.fitting(
+                connection, action, which, by=by, include_quarantined=include_quarantined, labels=config.graph.labels
+            )
+            _print_matching(action, found, left, as_json)
             return
         report = reviews.decide(
             connection,
@@ -235,14 +238,13 @@ def _end(config: Config, text: str | None) -> EndFilter | None:
 
     if text is None:
         return None
-    label, colon, key = text.partition(":")
-    if not colon:
+    label, keys = named(text)
+    if not keys:
         return EndFilter(label)
     if label not in config.graph.labels:
         raise ConfigError(
             f"no key property is known for the label {label}", fix="add it to kgsync.toml (`kgsync init`)"
         )
-    keys = (key, int(key)) if key.removeprefix("-").isdecimal() else (key,)
     return EndFilter(label, config.graph.labels[label].key, keys)
 
 
@@ -262,12 +264,18 @@ def _edges(edges: Sequence[Proposal]) -> str:
     return table(header, rows)
 
 
-def _print_matching(action: Action, edges: Sequence[Proposal], as_json: bool) -> None:
+def _print_matching(action: Action, edges: Sequence[Proposal], left: int, as_json: bool) -> None:
     if as_json:
-        print_json({"action": action, "matching": len(edges)})
+        print_json({"action": action, "matching": len(edges), "left": left})
         return
     click.echo(_edges(edges[:_SHOWN]))
     click.echo(f"\n{len(edges):,} edges fit. Nothing is changed yet; add --yes to {action} them.")
+    _tell_left(left)
+
+
+def _tell_left(left: int) -> None:
+    if left:
+        click.echo(f"{left:,} more fit, and are left to the random audit: see them one by one with `kgsync review`.")
 
 
 def _print_review(report: ReviewReport, as_json: bool) -> None:
@@ -279,6 +287,7 @@ def _print_review(report: ReviewReport, as_json: bool) -> None:
         click.echo(f"{_DONE[report.action]} {report.done:,}{extra}.")
         for refusal in report.refused[:_SHOWN]:
             click.echo(f"  {refusal.id[:_ID]} {safe(refusal.why)}")
+        _tell_left(report.left)
     if report.refused:
         raise FindingsError(
             f"{len(report.refused):,} edges stay as they were", fix="see why above, or with --json for all of them"

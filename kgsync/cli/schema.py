@@ -84,7 +84,7 @@ def save(config: Config, path: Path | None, shapes: Path | None, force: bool, **
     """Learn the schema and write it to a file, which is yours from then on. The graph is only read."""
     from kgsync import schema_file
 
-    path = path or config_path().parent / schema_file.FILE_NAME
+    path = path or config_path().parent / (config.validate.schema or schema_file.FILE_NAME)
     with open_connection(config, **options) as connection:
         meant, declarations = _meant(connection, config, shapes)
     _tell(declarations)
@@ -107,8 +107,7 @@ def compare(config: Config, path: Path | None, shapes: Path | None, as_json: boo
     from kgsync.graph import declared, disagreement, traits
     from kgsync.schema import Schema
 
-    kept = None if path is None else schema_file.load(path)
-    kept = kept or schema_file.find(config_path().parent)
+    kept = _kept(config, path)
     with open_connection(config, **options) as connection:
         wanted = _wanted(connection, config)
         declarations = declared.read(connection, wanted, shapes=shapes)
@@ -144,10 +143,9 @@ def compare(config: Config, path: Path | None, shapes: Path | None, as_json: boo
 @click.argument("relation")
 def explain(config: Config, path: Path | None, shapes: Path | None, relation: str, **options: Any) -> None:
     """Explain what holds for RELATION, on what that rests, and which known edges do not agree."""
-    from kgsync import schema_file
     from kgsync.graph import disagreement
 
-    kept = schema_file.load(path) if path else schema_file.find(config_path().parent)
+    kept = _kept(config, path)
     with open_connection(config, **options) as connection:
         meant, declarations = _meant(connection, config, shapes, (relation,))
         mine = kept is not None and relation in kept.relations
@@ -173,10 +171,10 @@ def explain(config: Config, path: Path | None, shapes: Path | None, relation: st
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to [default: print it].")
 def shapes(config: Config, path: Path | None, output: Path | None, **options: Any) -> None:
     """Write the schema as SHACL shapes in Turtle, for n10s and other tools."""
-    from kgsync import files, schema_file
+    from kgsync import files
     from kgsync.shacl import shapes as as_shapes
 
-    kept = schema_file.load(path) if path else schema_file.find(config_path().parent)
+    kept = _kept(config, path)
     if kept is None:
         with open_connection(config, **options) as connection:
             kept, _ = _meant(connection, config)
@@ -185,6 +183,12 @@ def shapes(config: Config, path: Path | None, output: Path | None, **options: An
         files.write_bytes(output, turtle.encode())
     else:
         click.echo(turtle, nl=False)
+
+
+def _kept(config: Config, path: Path | None) -> Schema | None:
+    from kgsync import schema_file
+
+    return schema_file.load(path) if path else schema_file.configured(config.validate, config_path().parent)
 
 
 def _wanted(connection: Connection, config: Config, relations: Iterable[str] = ()) -> tuple[str, ...] | None:

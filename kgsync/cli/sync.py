@@ -11,10 +11,12 @@ import click
 
 from kgsync.cli.options import (
     config_option,
+    config_path,
     connection_options,
     json_option,
     open_connection,
     print_json,
+    promise_options,
     seconds_of,
     table,
     terminal_progress,
@@ -170,7 +172,11 @@ def _voices(voices: VoicesConfig, mode: str | None, rounds: int | None, budget: 
 @click.option("--from", "heads", multiple=True, metavar="ENTITY", help="Only from this entity (Label:key or name).")
 @click.option("--to", "tails", multiple=True, metavar="ENTITY", help="Only to this entity (Label:key or name).")
 @click.option("--top-k", type=click.IntRange(1), help="Proposals per relation [default: predict.top_k].")
-@click.option("--min-score", type=click.FloatRange(0, 1), help="Least probability [default: predict.min_score].")
+@click.option(
+    "--min-score",
+    type=click.FloatRange(0, 1),
+    help="Least probability [default: predict.min_score; with --from and --to 0].",
+)
 @json_option
 def predict(config: Config, workspace: Path, model_id: str | None, as_json: bool, **options: Any) -> None:
     """Predict missing edges, into the plan of a new run.
@@ -183,10 +189,13 @@ def predict(config: Config, workspace: Path, model_id: str | None, as_json: bool
 
     place = Workspace(workspace)
     model = Model.find(place.model(model_id), place)
+    least = options["min_score"]
+    if least is None and not (options["heads"] and options["tails"]):  # an edge that is named has its answer
+        least = config.predict.min_score
     plan = model.predict(
         **{k: v or None for k, v in options.items() if k in ("relations", "heads", "tails")},
         top_k=options["top_k"] or config.predict.top_k,
-        min_score=config.predict.min_score if options["min_score"] is None else options["min_score"],
+        min_score=least,
         per_entity=config.predict.per_entity,
         progress=terminal_progress(),
     )
@@ -206,21 +215,41 @@ def predict(config: Config, workspace: Path, model_id: str | None, as_json: bool
 @config_option
 @workspace_option
 @selection_options
+@promise_options
 @click.option("--fresh", is_flag=True, help="Start a new run even if an unfinished one can go on.")
 @yes_option
 @json_option
-def sync(config: Config, workspace: Path, fresh: bool, yes: bool, as_json: bool, **options: Any) -> None:
+def sync(
+    config: Config,
+    workspace: Path,
+    fresh: bool,
+    max_false: float | None,
+    each_relation: bool,
+    yes: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Pull, train, predict, write and validate in one go.
 
-    Without --yes nothing in the database changes. Interrupted, the same command goes on.
+    Without --yes nothing in the database changes. Interrupted, the same command goes on for a day with what it has
+    pulled; what began to be written is finished at any age.
     """
     from kgsync import report
     from kgsync.graph.graph import Graph
     from kgsync.sync import sync as run_sync
 
     selection = _selection(options)
-    with Graph(open_connection(config, **options), config, workspace) as graph:
-        result = run_sync(graph, selection=selection, commit=yes, fresh=fresh, progress=terminal_progress())
+    with Graph(open_connection(config, **options), config, workspace, config_path().parent) as graph:
+        result = run_sync(
+            graph,
+            selection=selection,
+            commit=yes,
+            fresh=fresh,
+            max_false=max_false,
+            each_relation=each_relation,
+            told=lambda line: click.echo(line, err=True),
+            progress=terminal_progress(),
+        )
     if as_json:
         print_json({"run": result.run.id, **result.run.state["steps"]})
     else:

@@ -25,6 +25,7 @@ from kgsync.config import Config
 from kgsync.errors import FindingsError, NotFoundError
 
 if TYPE_CHECKING:
+    from kgsync.runs import Run
     from kgsync.validate import Severity, ValidationReport
 
 _SHOWN = 10  # findings
@@ -37,10 +38,10 @@ _ID = 12  # characters of an id in a table: enough to be unique
 @json_option
 @workspace_option
 @click.option("--run", "run_id", metavar="RUN",
-              help="Only the edges that this run changed last, and keep the findings for `kgsync report`.")  # fmt: skip
+              help="Only the edges that this run changed last; keeps the findings for `kgsync report`.")  # fmt: skip
 @click.option("--checks", type=click.Path(path_type=Path), help="Folder with your own checks [validate.folder].")
 @click.option("--schema", "schema_path", type=click.Path(path_type=Path),
-              help="Your schema [default: schema.yml beside the configuration, if there is one].")  # fmt: skip
+              help="Your schema [default: validate.schema, else a schema.yml beside the configuration].")  # fmt: skip
 @click.option("--read-only", is_flag=True, help="Only report; change no status.")
 @click.option("--fix", is_flag=True, help="Let useless unreviewed edges expire; delete kgsync's own orphaned notes.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML for a CI server.")
@@ -71,25 +72,25 @@ def validate(
     is learned from the graph, unless your schema (`kgsync schema`) says it.
     """
     from kgsync import schema_file
-    from kgsync.validate import validate as run_checks
+    from kgsync.graph.graph import Graph
 
     if fix and read_only:
         raise click.UsageError("--fix changes the graph, and --read-only does not: give one of them.")
-    own = schema_file.load(schema_path) if schema_path else schema_file.find(config_path().parent)
-    folder = checks or (Path(config.validate.folder) if config.validate.folder else None)
-    with open_connection(config, **options) as connection:
-        report = run_checks(
-            connection,
-            run_id=run_id,
-            folder=folder,
+    own = schema_file.load(schema_path) if schema_path else None
+    here = _here(workspace, run_id) if run_id else None
+    with Graph(open_connection(config, **options), config, workspace, config_path().parent) as graph:
+        report = graph.validate(
+            run_id=here.id if here else run_id,
             quarantine=not read_only,
             fix=fix,
-            labels=config.graph.labels,
+            checks=checks,
             schema=own,
             progress=terminal_progress(),
         )
-    if run_id:
-        _keep(workspace, run_id, report)
+    if here:
+        from kgsync.report.kept import keep_validation
+
+        keep_validation(here, report)
     if junit:
         from kgsync.junit import junit as as_junit
 
@@ -103,17 +104,14 @@ def validate(
         raise FindingsError(f"checks failed: {names}", fix="look with `kgsync review list --status quarantined`")
 
 
-def _keep(workspace: Path, run_id: str, report: ValidationReport) -> None:
-    """Keep the findings for the report of a run; one that was made elsewhere has no folder here."""
-    from kgsync.report.kept import keep_validation
+def _here(workspace: Path, run_id: str) -> Run | None:
+    """Return the run with this id, or with this unique beginning of one; one that was made elsewhere has no folder."""
     from kgsync.runs import Workspace
 
     try:
-        run = Workspace(workspace).run(run_id)
+        return Workspace(workspace).run(run_id)
     except NotFoundError:
-        return
-    if run.id == run_id:
-        keep_validation(run, report)
+        return None
 
 
 def _print_validation(report: ValidationReport) -> None:

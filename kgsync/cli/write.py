@@ -13,7 +13,7 @@ from kgsync.cli.options import (
     json_option,
     open_connection,
     print_json,
-    share_of,
+    promise_options,
     table,
     terminal_progress,
     workspace_option,
@@ -37,9 +37,7 @@ _SAMPLE = 10  # edges that are shown of a plan
 @connection_options
 @config_option
 @workspace_option
-@click.option(
-    "--max-false", callback=share_of, metavar="SHARE", help="Only edges of which at most this share is false, say 10%."
-)
+@promise_options
 @yes_option
 @json_option
 def write(
@@ -47,6 +45,7 @@ def write(
     workspace: Path,
     run_id: str | None,
     max_false: float | None,
+    each_relation: bool,
     yes: bool,
     as_json: bool,
     **options: Any,
@@ -54,10 +53,12 @@ def write(
     """Write a plan into the graph: that of the run, or of the newest one.
 
     --max-false holds on average, if missing edges resemble hidden ones; true edges that nobody entered count as false.
+    It leaves out what it cannot promise, and lets nothing expire.
 
     Shows the plan and what would change; --yes does it. Interrupted or killed, the same command goes on;
     repeated, it changes nothing. Exits 3 if edges could not be matched or are in conflict.
     """
+    from kgsync import report as reports
     from kgsync.graph.write import write as write_plan
     from kgsync.plan import Plan
     from kgsync.report.kept import keep_write
@@ -66,8 +67,8 @@ def write(
     run = Workspace(workspace).run(run_id)
     plan = Plan.load(run.plan_folder)
     if max_false is not None:
-        everything, plan = len(plan), plan.promising(max_false)
-        click.echo(f"{len(plan):,} of {everything:,} proposals keep the promise of {max_false:.0%} false.", err=True)
+        proposals, plan = len(plan), plan.promising(max_false, each_relation=each_relation)
+        click.echo(reports.promised(plan, proposals, max_false), err=True)
     if not as_json:
         _show_plan(run, plan)
     with open_connection(config, **options) as connection:
@@ -181,12 +182,17 @@ def _show_rolled_back(report: RollbackReport) -> None:
         )
     if not report.committed:
         click.echo("Nothing was changed; --yes does it.")
+    elif report.deleted or report.restored:
+        click.echo("Run `kgsync validate`: what is in quarantine because of these edges may be proposed again.")
 
 
 def _show_uninstalled(report: UninstallReport) -> None:
+    from kgsync.graph.keys import CONSTRAINT
+
     if report.empty:
         click.echo("There is nothing of kgsync in this graph.")
         return
+    of_keys = [name for name in report.schema if name.startswith(CONSTRAINT)]
     fate = "deleted" if report.accepted_deleted else "stay, without kgsync's properties"
     rows = [
         ("predicted edges", report.predictions, "deleted"),
@@ -194,7 +200,8 @@ def _show_uninstalled(report: UninstallReport) -> None:
         *((f":{label} nodes", nodes, "deleted") for label, nodes in report.nodes.items()),
         ("nodes with kgsyncId", report.keys, "lose that property"),
         ("nodes with a vector", report.vectors, "lose it"),
-        ("constraints and indexes", len(report.schema), "dropped"),
+        *((f"constraint {name}", 1, "dropped") for name in of_keys),
+        ("other constraints and indexes", len(report.schema) - len(of_keys), "dropped"),
         ("other PREDICTED edges", report.foreign, "stay, kgsync did not make them"),
     ]
     click.echo(table(["what", "count", "done" if report.committed else "to do"], [row for row in rows if row[1]]))

@@ -115,7 +115,7 @@ class _Case:
             score=scores[0][0] if scores else None,
             score_low=scores[0][1] if scores else None,
             base_rate=calibrator.base_rate if calibrator else None,
-            base_rate_basis="assumed" if calibrator else "",
+            base_rate_basis=str(self.model.card().get("baseRateBasis", "")),
             opinions=self.evidence.opinions,
             rules=self.evidence.rules,
             rival=self._rival(scores),

@@ -5,8 +5,8 @@ Read-only. Only what differs is touched: times and the run's own id are never co
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ import neo4j
 from kgsync.graph import statements
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.review import LIVE, REVIEWED
-from kgsync.identity import Entity
+from kgsync.identity import Entity, Key
 from kgsync.plan import DETAILS, Plan, PlannedEdge
 from kgsync.progress import Progress, silent
 
@@ -238,47 +238,67 @@ class Differ:
     def _obstacles(self, edges: Sequence[PlannedEdge]) -> dict[str, str]:
         """Return why edges cannot be written, by id: an end is missing, or the relationship is there."""
         obstacles: dict[str, str] = {}
-        lacking: dict[str, list[Entity]] = {}  # by edge id: ends that are not there
-        done = 0
-        for _, group in by_ends(edges):
-            for chunk in chunks(group, _CHUNK):
-                for row in self._connection.read(
-                    fill("write/check", chunk[0]),
-                    rows=[
-                        {"n": n, "head": edge.head.key, "tail": edge.tail.key, "relation": edge.relation}
-                        for n, edge in enumerate(chunk)
-                    ],
-                ):
-                    edge = chunk[row["n"]]
-                    if row["heads"] > 1 or row["tails"] > 1:
-                        obstacles[edge.id] = AMBIGUOUS
-                    elif row["asserted"]:
-                        obstacles[edge.id] = ALREADY_TRUE
-                    else:
-                        ends = ((edge.head, row["heads"]), (edge.tail, row["tails"]))
-                        lacking[edge.id] = [entity for entity, nodes in ends if not nodes]
-                done += len(chunk)
-                self._progress("comparing with the graph", done, len(edges))
-                self._keep()
+        lacking: dict[str, set[Entity]] = {}  # by edge id: ends that are not there
+        whole: list[PlannedEdge] = []
+        nodes = self._nodes({entity for edge in edges for entity in (edge.head, edge.tail)})
+        for edge in edges:
+            counts = {entity: nodes[_identity(entity)] for entity in (edge.head, edge.tail)}
+            if max(counts.values()) > 1:
+                obstacles[edge.id] = AMBIGUOUS
+            elif min(counts.values()) < 1:
+                lacking[edge.id] = {entity for entity, count in counts.items() if not count}
+            else:
+                whole.append(edge)
+        obstacles |= dict.fromkeys(self._asserted(whole), ALREADY_TRUE)
         elsewhere = self._elsewhere({entity for entities in lacking.values() for entity in entities})
         for id_, entities in lacking.items():
             obstacles[id_] = CHANGED if elsewhere.issuperset(entities) else MISSING
         return obstacles
 
+    def _nodes(self, entities: Collection[Entity]) -> Counter[_Identity]:
+        """Return how many nodes each entity is. Every statement is one pass over a label that has no index."""
+        found = Counter[_Identity]()
+        keys: dict[tuple[str, str], list[Key]] = defaultdict(list)
+        for label, key_property, key in entities:
+            keys[label, key_property].append(key)
+        for (label, key_property), wanted in keys.items():
+            statement = statements.load("write/ends").fill(label=label, key=key_property)
+            for chunk in chunks(wanted, _CHUNK):
+                for row in self._connection.read(statement, keys=chunk):
+                    key = row["key"] if isinstance(row["key"], str) else int(row["key"])  # to Cypher 1.0 is 1
+                    found[_identity(Entity(label, key_property, key))] += row["nodes"]
+                self._keep()
+        return found
+
+    def _asserted(self, edges: Sequence[PlannedEdge]) -> Iterator[str]:
+        """Yield the ids of the edges whose relationship is in the graph; both ends are there, once."""
+        done = 0
+        for _, group in by_ends(edges):
+            group.sort(key=lambda edge: str(edge.head.key))  # so that what leaves a head is read once
+            for chunk in chunks(group, _CHUNK):
+                rows = self._connection.read(
+                    fill("write/asserted", chunk[0]),
+                    heads=list({edge.head.key for edge in chunk}),
+                    relations=list({edge.relation for edge in chunk}),
+                    tails=list({edge.tail.key for edge in chunk}),
+                )
+                there = {(row["head"], row["relation"], row["tail"]) for row in rows}
+                yield from (e.id for e in chunk if (e.head.key, e.relation, e.tail.key) in there)
+                done += len(chunk)
+                self._progress("comparing with the graph", done, len(edges))
+                self._keep()
+
     def _elsewhere(self, entities: set[Entity]) -> set[Entity]:
         """Return those whose key some other label of the plan has."""
         found: set[Entity] = set()
         for label in self._labels:
-            lost: dict[str, list[Entity]] = defaultdict(list)
-            for entity in entities - found:
-                if entity.label != label:
-                    lost[self._key_of.get(label, entity.key_property)].append(entity)
-            for key_property, candidates in lost.items():
-                statement = statements.load("write/present").fill(label=label, key=key_property)
-                for chunk in chunks(candidates, _CHUNK):
-                    rows = self._connection.read(statement, keys=[entity.key for entity in chunk])
-                    present = {(type(row["key"]), row["key"]) for row in rows}
-                    found.update(entity for entity in chunk if (type(entity.key), entity.key) in present)
+            lost = {
+                entity: Entity(label, self._key_of.get(label, entity.key_property), entity.key)
+                for entity in entities - found
+                if entity.label != label
+            }
+            nodes = self._nodes(set(lost.values()))
+            found.update(entity for entity, there in lost.items() if nodes[_identity(there)])
         return found
 
 

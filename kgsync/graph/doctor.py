@@ -18,6 +18,7 @@ from kgsync.errors import AccessError, FindingsError, KgsyncError
 from kgsync.graph import keys, names, schema, server, statements
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.settings import ConnectionSettings
+from kgsync.graph.translate import GRANT
 
 OLDEST = (5, 26, 4)
 _CLOCK = 30.0  # seconds that two clocks may differ
@@ -53,15 +54,28 @@ class Diagnosis:
 
 def check(settings: ConnectionSettings, config: Config) -> Diagnosis:
     """Look at settings, server, database and configuration. A server that does not let us in is a finding too."""
-    findings = [*_settings(settings), *_transport(settings.uri), *_local_servers()]
+    findings = (*_settings(settings), *_transport(settings.uri), *_local_servers())
     try:
         with Connection.open(settings) as connection:
-            for look in (_server, _database, _write_access, _schema, _writer, _configuration):
-                findings += look(connection, config)
+            found = examine(connection, config)
     except KgsyncError as error:
-        findings.append(Finding("error", error.what, error.fix))
-        return Diagnosis(tuple(findings), error)
+        found = _failed([], error)
+    return Diagnosis(findings + found.findings, found.failure)
+
+
+def examine(connection: Connection, config: Config) -> Diagnosis:
+    """Look at the server, the database and the configuration through an open connection."""
+    findings: list[Finding] = []
+    try:
+        for look in (_server, _database, _write_access, _schema, _writer, _configuration):
+            findings += look(connection, config)
+    except KgsyncError as error:
+        return _failed(findings, error)
     return Diagnosis(tuple(findings))
+
+
+def _failed(findings: list[Finding], error: KgsyncError) -> Diagnosis:
+    return Diagnosis((*findings, Finding("error", error.what, error.fix)), error)
 
 
 def _settings(settings: ConnectionSettings) -> Iterator[Finding]:
@@ -172,13 +186,24 @@ def _write_access(connection: Connection, _: Config) -> Iterator[Finding]:
     try:
         connection.write_with(work)
     except _RollBackError:
-        yield Finding("ok", "this user may write")
+        yield _may_write(connection.read(statements.load("inspect/server").text)[0]["edition"])
     except AccessError as error:
         yield Finding(
             "info",
             f"this user may not write: {error.what}",
-            fix="pull, train and predict work; for `kgsync write` use a user who may write",
+            fix=f"pull, train and predict work; for `kgsync write` use a user who may write ({GRANT})",
         )
+
+
+def _may_write(edition: str) -> Finding:
+    """Return what it means that a node could be made. Only Community has no roles, which may allow that alone."""
+    if edition == "community":
+        return Finding("ok", "this user may write")
+    return Finding(
+        "info",
+        "this user may create nodes; whether also new names, constraints and indexes was not tried",
+        fix=f"if the first `kgsync write` is refused: {GRANT}",
+    )
 
 
 def _schema(connection: Connection, _: Config) -> Iterator[Finding]:
@@ -202,11 +227,12 @@ def _writer(connection: Connection, config: Config) -> Iterator[Finding]:
             yield Finding("info", f"run {active} is writing into the database now", fix="wait for it before you write")
     for row in connection.read(statements.load("write/runs").text):
         if row["status"] in ("running", "rolling_back") and row["id"] != active:
-            word = "write" if row["status"] == "running" else "rollback"
+            running = row["status"] == "running"
+            word, given = ("write", " (with its --max-false, if it had one)") if running else ("rollback", "")
             yield Finding(
                 "warning",
                 f"run {row['id']} was interrupted while {row['status'].replace('_', ' ')}",
-                fix=f"run `kgsync {word} {row['id']} --yes` to finish it",
+                fix=f"run `kgsync {word} {row['id']} --yes` to finish it{given}",
             )
 
 
@@ -240,6 +266,6 @@ def _label(connection: Connection, label: str, key: str, *, constrained: bool) -
         return Finding(
             "warning",
             f"{key} is unique on all {looked.nodes:,} {label} nodes, but nothing keeps it so, nor is it indexed",
-            fix=statements.load("load/key").fill(label=label, key=key),
+            fix=keys.uniqueness(label, key),
         )
     return Finding("ok", f"{label} is found by {key} ({looked.nodes:,} nodes, unique by a constraint)")

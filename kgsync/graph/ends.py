@@ -20,6 +20,14 @@ class End:
     def __str__(self) -> str:
         return self.name or f"{self.label}:{'?' if self.key is None else self.key}"
 
+    def columns(self, side: str) -> dict[str, str | None]:
+        """Return it as columns of a table, all of them text; `side` is `head` or `tail`."""
+        key = None if self.key is None else str(self.key)
+        return {f"{side}_label": self.label, f"{side}_key": key, f"{side}_name": self.name}
+
+
+COLUMNS = {side: dict.fromkeys(End("", None, "").columns(side), "string") for side in ("head", "tail")}
+
 
 def parameter(labels: Mapping[str, LabelConfig]) -> list[dict[str, str]]:
     """Return what the statements take as `$names`: the configured labels, the first that fits counts."""

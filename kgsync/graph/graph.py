@@ -10,17 +10,22 @@ import neo4j
 
 from kgsync import schema_file
 from kgsync.config import Config, GraphConfig
-from kgsync.graph import ledger, review
+from kgsync.graph import doctor, ledger, review
 from kgsync.graph.connection import Connection, resolve
+from kgsync.graph.doctor import Diagnosis
 from kgsync.graph.embed import EmbedReport, embed
 from kgsync.graph.embed_new import NewReport, embed_new
+from kgsync.graph.init import Proposal, propose
 from kgsync.graph.ledger import RunInfo
+from kgsync.graph.load import LoadReport, load
 from kgsync.graph.pull import Selection, pull
-from kgsync.graph.review import Filter, Proposal, ReviewReport
+from kgsync.graph.review import Filter, Proposals, ReviewReport
 from kgsync.graph.rollback import RollbackReport, rollback
+from kgsync.graph.uninstall import UninstallReport, uninstall
 from kgsync.graph.write import WriteReport, write
 from kgsync.progress import Progress, silent
 from kgsync.runs import Workspace
+from kgsync.schema import Schema
 from kgsync.snapshot import Snapshot
 from kgsync.validate import ValidationReport, validate
 
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from kgsync.explain.answer import Explanation
     from kgsync.model import Model
     from kgsync.plan import Plan
+    from kgsync.sync import SyncResult
 
 
 def connect(
@@ -49,23 +55,32 @@ def connect(
     Raises:
         ConfigError, UnavailableError, AccessError, NotFoundError: as they say.
     """
+    folder = Path()
     if not isinstance(config, Config):
+        folder = Path(config).parent if config is not None else folder
         config = Config.load(Path(config) if config is not None else None)
     if driver is not None:
-        return Graph(Connection.wrap(driver, database or ""), config, workspace)
+        return Graph(Connection.wrap(driver, database or ""), config, workspace, folder)
     settings = resolve(
         uri=uri, username=username, database=database, password_file=password_file, config=config.connection
     )
-    return Graph(Connection.open(settings), config, workspace)
+    return Graph(Connection.open(settings), config, workspace, folder)
 
 
 class Graph:
     """A connected graph. Make one with `connect`."""
 
-    def __init__(self, connection: Connection, config: Config | None = None, workspace: str | Path = ".kgsync") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        config: Config | None = None,
+        workspace: str | Path = ".kgsync",
+        folder: str | Path = ".",  # of the configuration: your schema and checks are found from there
+    ) -> None:
         self.connection = connection
         self.config = config or Config()
         self.workspace = Workspace(workspace)
+        self.folder = Path(folder)
 
     def __enter__(self) -> Graph:
         return self
@@ -81,9 +96,62 @@ class Graph:
         """Return the labels and relations that kgsync works on: those of the configuration, or a proposal."""
         if self.config.graph.labels:
             return self.config.graph
-        from kgsync.graph.init import propose
-
         return propose(self.connection).config
+
+    def propose(self) -> Proposal:
+        """Return what kgsync would work on, labels with their keys, as `kgsync init` shows it. Read-only."""
+        return propose(self.connection)
+
+    def doctor(self) -> Diagnosis:
+        """Look at the server, the database and the configuration, and say how to mend what is wrong.
+
+        Changes nothing. See `kgsync.graph.doctor`.
+        """
+        return doctor.examine(self.connection, self.config)
+
+    def load(
+        self,
+        source: str | Path,
+        *,
+        label: str = "Entity",
+        key: str = "id",
+        label_from_type: bool = False,
+        splits: Sequence[str] | None = None,
+        skip_bad_lines: bool = False,
+        progress: Progress = silent,
+    ) -> LoadReport:
+        """Load a file of triples or a benchmark folder; what is there is not changed. See `kgsync.graph.load.load`."""
+        return load(
+            self.connection,
+            Path(source),
+            label=label,
+            key=key,
+            label_from_type=label_from_type,
+            splits=splits,
+            skip_bad_lines=skip_bad_lines,
+            progress=progress,
+        )
+
+    def sync(
+        self,
+        *,
+        labels: Sequence[str] = (),
+        relations: Sequence[str] = (),
+        cypher: str = "",
+        seeds: Sequence[str] = (),
+        hops: int = 1,
+        commit: bool = True,
+        fresh: bool = False,
+        progress: Progress = silent,
+    ) -> SyncResult:
+        """Pull, train, predict, write and validate, as one run; `commit=False` changes nothing in the database.
+
+        Interrupted, the same call goes on. See `kgsync.sync.sync`.
+        """
+        from kgsync.sync import sync
+
+        selection = Selection(tuple(labels), tuple(relations), cypher, tuple(seeds), hops)
+        return sync(self, selection=selection, commit=commit, fresh=fresh, progress=progress)
 
     def pull(
         self,
@@ -150,15 +218,31 @@ class Graph:
             progress=progress,
         )
 
-    def validate(self, *, quarantine: bool = True) -> ValidationReport:
-        """Run the Cypher checks over the predicted edges; failing ones are quarantined with their reasons."""
+    def validate(
+        self,
+        *,
+        run_id: str | None = None,
+        quarantine: bool = True,
+        fix: bool = False,
+        checks: Path | None = None,
+        schema: Schema | None = None,
+        progress: Progress = silent,
+    ) -> ValidationReport:
+        """Run the Cypher checks over the predicted edges; failing ones are quarantined with their reasons.
+
+        `checks` is a folder with your own, and `schema` yours, else those that the configuration names. See
+        `kgsync.validate.validate`.
+        """
         own = self.config.validate.folder
         return validate(
             self.connection,
-            folder=Path(own) if own else None,
+            run_id=run_id,
+            folder=checks or (self.folder / own if own else None),
             quarantine=quarantine,
-            labels=self.config.graph.labels or None,
-            schema=schema_file.configured(self.config.validate),
+            fix=fix,
+            labels=self.config.graph.labels,
+            schema=schema or schema_file.configured(self.config.validate, self.folder),
+            progress=progress,
         )
 
     def explain(self, id_: str) -> Explanation:
@@ -170,18 +254,38 @@ class Graph:
 
         return explain_id(self.connection, id_, workspace=self.workspace, labels=self.config.graph.labels)
 
-    def proposals(self, which: Filter | None = None, *, limit: int | None = None) -> list[Proposal]:
+    def proposals(self, which: Filter | None = None, *, limit: int | None = None) -> Proposals:
         """Return the predicted edges that are to be reviewed, or those that fit a filter; best score first."""
         which = Filter(statuses=("proposed",)) if which is None else which
         return review.proposals(self.connection, which, limit=limit, labels=self.config.graph.labels)
 
-    def accept(self, which: Sequence[str] | Filter, *, by: str, reason: str | None = None) -> ReviewReport:
-        """Make predicted edges true, by id or by filter: the relationship itself appears in the graph."""
-        return review.accept(self.connection, which, by=by, reason=reason)
+    def accept(
+        self,
+        which: Sequence[str] | Filter,
+        *,
+        by: str,
+        reason: str | None = None,
+        include_quarantined: bool = False,
+    ) -> ReviewReport:
+        """Make predicted edges true, by id or by filter: the relationship itself appears in the graph.
 
-    def reject(self, which: Sequence[str] | Filter, *, by: str, reason: str | None = None) -> ReviewReport:
-        """Reject predicted edges, by id or by filter: they are never proposed again."""
-        return review.reject(self.connection, which, by=by, reason=reason)
+        A filter takes quarantined edges only with `include_quarantined`.
+        """
+        return review.accept(self.connection, which, by=by, reason=reason, include_quarantined=include_quarantined)
+
+    def reject(
+        self,
+        which: Sequence[str] | Filter,
+        *,
+        by: str,
+        reason: str | None = None,
+        include_quarantined: bool = False,
+    ) -> ReviewReport:
+        """Reject predicted edges, by id or by filter: they are never proposed again.
+
+        A filter takes quarantined edges only with `include_quarantined`.
+        """
+        return review.reject(self.connection, which, by=by, reason=reason, include_quarantined=include_quarantined)
 
     def undo(self, which: Sequence[str] | Filter, *, by: str) -> ReviewReport:
         """Take back what `by` accepted or rejected."""
@@ -194,3 +298,18 @@ class Graph:
     def rollback(self, run_id: str, *, commit: bool = True) -> RollbackReport:
         """Undo what a run wrote, except what a person reviewed since."""
         return rollback(self.connection, run_id, commit=commit, config=self.config.write)
+
+    def uninstall(
+        self, *, commit: bool = False, delete_accepted: bool = False, progress: Progress = silent
+    ) -> UninstallReport:
+        """Take every trace of kgsync out of the graph; without `commit` only say what there is.
+
+        See `kgsync.graph.uninstall.uninstall`.
+        """
+        return uninstall(
+            self.connection,
+            commit=commit,
+            delete_accepted=delete_accepted,
+            config=self.config.write,
+            progress=progress,
+        )

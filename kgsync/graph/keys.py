@@ -5,6 +5,7 @@ A key is on every node of its label, unique within it, a string or an integer, a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import neo4j
@@ -13,6 +14,8 @@ from kgsync.errors import AccessError, DataError
 from kgsync.graph import names, statements
 from kgsync.graph.connection import Connection, run
 from kgsync.identity import LONGEST_KEY
+
+CONSTRAINT = "kgsync_key_"  # how the names of the constraints that kgsync puts on keys begin
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,18 @@ def constrained(connection: Connection) -> dict[str, list[str]]:
     return {label: sorted(properties) for label, properties in found.items()}
 
 
+def unindexed(connection: Connection, wanted: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return those (label, property) that have no index, so that each look for a node reads all nodes of the label.
+
+    None of them, if the user may not see indexes.
+    """
+    try:
+        rows = connection.read(statements.load("inspect/indexes").text)
+    except AccessError:
+        return []
+    return sorted(set(wanted).difference((row["label"], row["property"]) for row in rows))
+
+
 def check(connection: Connection, label: str, key: str, *, constrained: bool) -> KeyCheck:
     """Look at `key` on every node of `label`. A constraint saves the counting of distinct values."""
     distinct = names.Fragment("count(key)" if constrained else "count(DISTINCT key)")
@@ -85,8 +100,14 @@ def _longest(connection: Connection, label: str, key: str) -> int:
     return connection.read_with(work, fetch_size=10)
 
 
+def uniqueness(label: str, key: str, name: str = "") -> str:
+    """Return the statement that makes `key` unique within `label` by a constraint, with a name or with any."""
+    quoted = names.Fragment(f"{names.quote(name)} " if name else "")
+    return statements.load("load/key").fill(name=quoted, label=label, key=key)
+
+
 def constrain(connection: Connection, label: str, key: str) -> None:
-    """Make sure that a constraint keeps `key` unique within `label`.
+    """Make sure that a constraint keeps `key` unique within `label`; its name says that it is kgsync's.
 
     Raises:
         DataError: two nodes share a value, or an index that is no constraint stands in the way.
@@ -94,7 +115,7 @@ def constrain(connection: Connection, label: str, key: str) -> None:
     if key in constrained(connection).get(label, []):
         return
     try:
-        connection.write(statements.load("load/key").fill(label=label, key=key))
+        connection.write(uniqueness(label, key, f"{CONSTRAINT}{label}({key})"))
     except DataError as error:
         raise DataError(
             f"{key} cannot be made unique among the nodes labelled {label}: {error.what}",

@@ -4,6 +4,9 @@ One node holds the owner and the number of the next batch. The first statement o
 locks that node, looks, and counts the batch: so the database decides whether a batch is committed, still
 to do, or no longer ours (a crash, a lost COMMIT reply, a paused process that wakes up). The constraints give
 uniqueness, the lock gives order. Times are the server's.
+
+A sign of life is given by every batch as it begins, and between reads. A batch or a read that takes longer than the
+timeout may be followed by somebody else's takeover: no harm, but this process stops and says so.
 """
 
 from __future__ import annotations

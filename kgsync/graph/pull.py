@@ -12,7 +12,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -29,14 +30,14 @@ from kgsync.config import GraphConfig, LabelConfig, PullConfig
 from kgsync.errors import DataError, NotFoundError
 from kgsync.graph import inspect, names, statements
 from kgsync.graph.connection import Connection, run
-from kgsync.identity import Entity, Key
+from kgsync.identity import Entity, Key, named
 from kgsync.progress import Progress, silent
 from kgsync.snapshot import ENTITY_SCHEMA, Snapshot, entity_table, sorted_unique
 
 _PAGE = 20_000  # entities per table in memory while they are read
 _RANGES = 10  # key ranges per transaction, and per file of a pull that can be resumed
 _STREAM_TIMEOUT = 3600.0  # seconds, for reading all entities of a label
-_STALE = 24 * 3600.0  # seconds after which an interrupted pull is started again
+STALE = 24 * 3600.0  # seconds after which what an interrupted pull or sync has read is read again
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def pull(
     Raises:
         DataError: keys are missing on every node, duplicated, or of a type that cannot identify.
         NotFoundError: a label, relation or seed does not exist.
+        TransientError: another process pulls the same.
     """
     puller = _Puller(connection, graph, selection or Selection(), config or PullConfig(), folder, progress)
     return puller.pull()
@@ -93,20 +95,17 @@ class _Puller:
         self.notes: dict[str, Any] = {"withoutKey": {}}
 
     def pull(self) -> Snapshot:
-        known = self._known()
-        self._check(known)
-        started = datetime.now(UTC)
-        bookmark, counts = self.connection.read_bookmark(), self._counts()
+        self._check(self._known())
         if self.selection.cypher or self.selection.seeds:
+            began = self._begin()
             triples = self._by_query() if self.selection.cypher else self._by_seeds()
             entities = self._entities_of(triples)
-            edges = [self._numbered(triples)]
-        else:
-            entities, edges = self._by_labels()
-        drift = self._drift(bookmark, counts)
-        snapshot = self._assemble(entities, edges, started, drift)
-        snapshot.save(self.folder)
-        shutil.rmtree(self._partial(), ignore_errors=True)
+            return self._save(entities, [self._numbered(triples)], began)
+        partial = self._partial()
+        with files.alone(partial.with_name(f".lock{partial.name}"), "the same pull"):
+            began = self._open(partial)
+            snapshot = self._save(*self._by_labels(partial), began)
+            shutil.rmtree(partial, ignore_errors=True)
         return snapshot
 
     # what is asked for
@@ -132,10 +131,15 @@ class _Puller:
         counts = inspect.relation_counts(self.connection)
         return {relation: n for relation, n in counts.items() if not self.relations or relation in self.relations}
 
-    def _drift(self, bookmark: str, before: Mapping[str, int]) -> dict[str, Any]:
-        if self.connection.read_bookmark() == bookmark:
+    def _begin(self) -> dict[str, Any]:
+        """Return what the drift of a pull that begins now will be measured by."""
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"startedAt": started, "bookmark": self.connection.read_bookmark(), "counts": self._counts()}
+
+    def _drift(self, began: Mapping[str, Any]) -> dict[str, Any]:
+        if self.connection.read_bookmark() == began["bookmark"]:
             return {"changed": False}
-        after = self._counts()
+        before, after = began["counts"], self._counts()
         pairs = {r: [before.get(r, 0), after.get(r, 0)] for r in sorted({*before, *after})}
         differing = {r: pair for r, pair in pairs.items() if pair[0] != pair[1]}
         return {"changed": True, "counts": differing}
@@ -145,12 +149,18 @@ class _Puller:
 
     # by labels: the whole of them, resumable
 
-    def _by_labels(self) -> tuple[pa.Table, list[np.ndarray[Any, Any]]]:
-        partial = self._partial()
-        if partial.exists() and time.time() - partial.stat().st_mtime > _STALE:
-            shutil.rmtree(partial)
+    def _open(self, partial: Path) -> dict[str, Any]:
+        """Return how the pull began whose files are kept in `partial`: now, or before it was interrupted."""
         with files.storing(partial):
+            if partial.exists() and time.time() - partial.stat().st_mtime > STALE:
+                shutil.rmtree(partial)
             partial.mkdir(parents=True, exist_ok=True)
+        if not (partial / "entities.parquet").exists():  # nothing has been read yet
+            files.write_json(partial / "began.json", self._begin())
+        began: dict[str, Any] = files.read_json(partial / "began.json")
+        return began
+
+    def _by_labels(self, partial: Path) -> tuple[pa.Table, list[np.ndarray[Any, Any]]]:
         entity_file = partial / "entities.parquet"
         if entity_file.exists():
             entities = pq.read_table(entity_file, schema=ENTITY_SCHEMA)
@@ -177,7 +187,7 @@ class _Puller:
     def _partial(self) -> Path:
         scope = [
             self.connection.identity()["id"],
-            {label: asdict(entry) for label, entry in self.labels.items()},
+            [[label, asdict(entry)] for label, entry in self.labels.items()],  # in this order: it identifies
             list(self.relations),
             self.selected,
             asdict(self.config),
@@ -219,10 +229,7 @@ class _Puller:
             while page := list(islice(records, _PAGE)):
                 for record in page:
                     if record["key"] == previous:
-                        raise DataError(
-                            f"several {label} nodes have the key {entry.key} = {previous!r}",
-                            fix="make the keys unique or choose another key in kgsync.toml (see `kgsync doctor`)",
-                        )
+                        raise _shared(label, entry.key, previous)
                     previous = record["key"]
                 pages.append(_entity_page(label, entry.key, page))
                 self.progress(f"pull: {label}", min(len(pages) * _PAGE, total), total)
@@ -352,24 +359,27 @@ class _Puller:
         return list(triples)
 
     def _seed(self, seed: str) -> tuple[int, Key]:
-        label, _, key = seed.partition(":")
-        if label not in self.labels:
-            raise NotFoundError(f"the seed {seed!r} names no configured label", fix="write it as Label:key")
+        label, keys = named(seed)
+        if label not in self.labels or not keys:
+            raise NotFoundError(f"the seed {seed!r} names no entity of a configured label", fix="write it as Label:key")
         position = self.order.index(label)
-        candidates: list[Key] = [key]
-        if key.lstrip("-").isdigit():
-            candidates.append(int(key))
-        found = self._fetch(position, candidates)
+        found = self._fetch(position, keys)
         if not found:
             raise NotFoundError(f"the graph has no entity {seed!r}", fix="check its key")
         return position, found[0]["key"]
 
-    def _fetch(self, position: int, keys: list[Key]) -> list[dict[str, Any]]:
+    def _fetch(self, position: int, keys: Sequence[Key]) -> list[dict[str, Any]]:
+        """Return the entities of a label with these keys, in the order of the keys."""
         label = self.order[position]
         text = statements.load("pull/entities_by_key").fill(
             label=label, key=self.labels[label].key, not_earlier=names.not_labels("n", self.order[:position])
         )
-        return self.connection.read(text, keys=keys, **self._wanted(self.labels[label]))
+        found = self.connection.read(text, keys=list(keys), **self._wanted(self.labels[label]))
+        for key, times in Counter(row["key"] for row in found).items():
+            if times > 1:
+                raise _shared(label, self.labels[label].key, key)
+        places = {key: place for place, key in enumerate(keys)}
+        return sorted(found, key=lambda row: places[row["key"]])
 
     def _entities_of(self, triples: list[_Row]) -> pa.Table:
         ends = sorted({end for _, head, tail in triples for end in (head, tail)}, key=lambda e: (e[0], str(e[1])))
@@ -393,8 +403,17 @@ class _Puller:
 
     # the result
 
+    def _save(self, entities: pa.Table, edges: list[np.ndarray[Any, Any]], began: Mapping[str, Any]) -> Snapshot:
+        snapshot = self._assemble(entities, edges, began, self._drift(began))
+        snapshot.save(self.folder)
+        return snapshot
+
     def _assemble(
-        self, entities: pa.Table, edges: list[np.ndarray[Any, Any]], started: datetime, drift: dict[str, Any]
+        self,
+        entities: pa.Table,
+        edges: list[np.ndarray[Any, Any]],
+        began: Mapping[str, Any],
+        drift: dict[str, Any],
     ) -> Snapshot:
         numbers = {relation: number for number, relation in enumerate(self.found)}
         text = statements.load("pull/rejected").fill(**self._ends())
@@ -403,6 +422,7 @@ class _Puller:
             for r, h, t in map(_row, self.connection.read(text))
         ]
         noted = self.connection.read(statements.load("pull/relation_names").text)
+        audit = [list(row.values()) for row in self.connection.read(statements.load("pull/audit").text)]
         return Snapshot(
             entities=entities.combine_chunks(),
             relations=self.found,
@@ -413,9 +433,11 @@ class _Puller:
             origin={
                 "database": self.connection.identity(),
                 "selection": asdict(self.selection),
-                "startedAt": started.isoformat(timespec="seconds"),
+                "startedAt": began["startedAt"],
                 "finishedAt": datetime.now(UTC).isoformat(timespec="seconds"),
+                "bookmark": began["bookmark"],
                 "drift": drift,
+                **({"audit": audit} if audit else {}),  # rows of `calibrate.Audited`
                 **self.notes,
             },
         )
@@ -424,6 +446,13 @@ class _Puller:
 _Range = tuple[int, Key, Key]  # label number, first and last key
 _Row = tuple[str, tuple[int, Key], tuple[int, Key]]  # relation, (label number, key) of head and of tail
 _TRIPLES = pa.schema([("relation", pa.string()), ("head", pa.int32()), ("tail", pa.int32())])
+
+
+def _shared(label: str, key_property: str, key: Key | None) -> DataError:
+    return DataError(
+        f"several {label} nodes have the key {key_property} = {key!r}",
+        fix="make the keys unique or choose another key in kgsync.toml (see `kgsync doctor`)",
+    )
 
 
 def _row(record: Mapping[str, Any]) -> _Row:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import neo4j
 
@@ -22,12 +22,17 @@ from kgsync.graph.connection import Connection, run
 from kgsync.graph.ends import End
 from kgsync.identity import Key
 from kgsync.progress import Progress, silent
+from kgsync.tabular import Tabular, table
+
+if TYPE_CHECKING:
+    import pyarrow
 
 Action = Literal["accept", "reject", "undo"]
 STATUSES = ("proposed", "quarantined", "accepted", "rejected", "expired")
 LIVE = ("proposed", "quarantined")
 REVIEWED = ("accepted", "rejected")
 SHORTEST_PREFIX = 4  # characters of an id
+SLICE = "0cccccccccccccccd"  # ids below it are of the audit (`kgsync.review.queue`): a twentieth of all hashes
 _BATCH = 1_000  # edges per transaction
 _EVERY = 2**62  # a LIMIT that is none
 
@@ -88,7 +93,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class ReviewReport:
+class ReviewReport(Tabular):
     """What a review did."""
 
     action: Action
@@ -96,6 +101,36 @@ class ReviewReport:
     already_true: int  # accepted, and the graph held the relationship before
     unchanged: int  # the same had been decided before
     refused: tuple[Refusal, ...]
+    left: int = 0  # that fit a filter, and wait for the audit
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Return the refused edges, one row each."""
+        return table(dict.fromkeys(("id", "why"), "string"), map(asdict, self.refused))
+
+
+_COLUMNS = {
+    "id": "string",
+    **ends.COLUMNS["head"],
+    "relation": "string",
+    **ends.COLUMNS["tail"],
+    "score": "double",
+    "score_low": "double",
+    "status": "string",
+    "rank": "int64",
+    **dict.fromkeys(("reasons", "model_id", "run_id", "reviewed_by", "reviewed_at", "review_reason"), "string"),
+}
+
+
+class Proposals(list[Proposal], Tabular):
+    """Predicted edges as they stand in the graph."""
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Return one row per edge; the ends as label, key and name, all of them text."""
+        rows = (
+            vars(edge) | edge.head.columns("head") | edge.tail.columns("tail") | {"reasons": ", ".join(edge.reasons)}
+            for edge in self
+        )
+        return table(_COLUMNS, rows)
 
 
 def proposals(
@@ -104,7 +139,7 @@ def proposals(
     *,
     limit: int | None = None,
     labels: Mapping[str, LabelConfig] | None = None,
-) -> list[Proposal]:
+) -> Proposals:
     """Return the predicted edges that fit, best score first; `labels` say how entities are called."""
     rows = connection.read(
         statements.load("review/list").text,
@@ -112,7 +147,7 @@ def proposals(
         limit=_EVERY if limit is None else limit,
         names=ends.parameter(labels or {}),
     )
-    return [proposal(row) for row in rows]
+    return Proposals(proposal(row) for row in rows)
 
 
 def filter_parameters(which: Filter) -> dict[str, Any]:
@@ -161,8 +196,9 @@ def accept(
 ) -> ReviewReport:
     """Make predicted edges true: each becomes `accepted` and its relationship appears, in one transaction.
 
-    `which` is ids, or a filter. Quarantined edges are accepted when named by id, by a filter only with
-    `include_quarantined`. A relationship that the graph held before is left as it is, and marked as such.
+    `which` is ids, or a filter, which leaves the audit's slice alone. Quarantined edges are accepted when named by id,
+    by a filter only with `include_quarantined`. A relationship that the graph held before is left as it is, and marked
+    as such.
     """
     return decide(
         connection, "accept", which, by=by, reason=reason, include_quarantined=include_quarantined, progress=progress
@@ -178,7 +214,7 @@ def reject(
     include_quarantined: bool = False,
     progress: Progress = silent,
 ) -> ReviewReport:
-    """Make predicted edges `rejected`: never proposed again, and counterexamples for the next training.
+    """Make predicted edges `rejected`: never proposed again, and false for the scores of the next training.
 
     `which` and `include_quarantined` are those of `accept`.
     """
@@ -205,6 +241,25 @@ def selected(action: Action, which: Filter, *, by: str, include_quarantined: boo
     return replace(which, statuses=_both(which, LIVE if include_quarantined else LIVE[:1]))
 
 
+def fitting(
+    connection: Connection,
+    action: Action,
+    which: Filter,
+    *,
+    by: str,
+    include_quarantined: bool = False,
+    labels: Mapping[str, LabelConfig] | None = None,
+) -> tuple[list[Proposal], int]:
+    """Return the edges that `action` on all that fit is about, and how many it leaves to the audit.
+
+    A decision that nobody took a look for would spoil that sample; what was decided can be undone all the same.
+    """
+    chosen = selected(action, which, by=by, include_quarantined=include_quarantined)
+    found = proposals(connection, chosen, labels=labels)
+    kept = [edge for edge in found if action == "undo" or edge.id >= SLICE]
+    return kept, len(found) - len(kept)
+
+
 def _both(which: Filter, allowed: Sequence[str]) -> tuple[str, ...]:
     return tuple(status for status in which.statuses if status in allowed)
 
@@ -220,16 +275,17 @@ def decide(
     audit: Collection[str] = (),
     progress: Progress = silent,
 ) -> ReviewReport:
-    """Do `accept`, `reject` or `undo`, by the name of the action.
+    """Do `accept`, `reject` or `undo`, by the name of the action; of a filter on what is `fitting`.
 
     The ids in `audit` came up by chance, not for their score: their decisions are marked, and may re-estimate the
     base rate.
     """
     statuses: tuple[str, ...] = LIVE
+    left = 0
     if isinstance(which, Filter):
-        chosen = selected(action, which, by=by, include_quarantined=include_quarantined)
-        statuses = chosen.statuses
-        which = [proposal.id for proposal in proposals(connection, chosen)]
+        statuses = selected(action, which, by=by, include_quarantined=include_quarantined).statuses
+        found, left = fitting(connection, action, which, by=by, include_quarantined=include_quarantined)
+        which = [proposal.id for proposal in found]
     ids = sorted(set(which))  # every writer locks in the same order
     outcomes: Counter[str] = Counter()
     refused: list[Refusal] = []
@@ -249,6 +305,7 @@ def decide(
         already_true=outcomes["already true"],
         unchanged=outcomes["unchanged"],
         refused=tuple(refused),
+        left=left,
     )
 
 

@@ -2,14 +2,15 @@
 
 Edges that the run created are deleted, edges that it changed carry again what they carried before. What a
 person reviewed since, or a later run changed, stays and is reported; its entries stay in the ledger, so that
-the rollback can be repeated after the later run's. Killed, it goes on when it is repeated.
+the rollback can be repeated after the later run's. Killed, it goes on when it is repeated. What `kgsync validate`
+has judged on edges of other runs meanwhile is for `kgsync validate` to judge again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import neo4j
 
@@ -21,6 +22,10 @@ from kgsync.graph.connection import Connection, run
 from kgsync.graph.lock import locked
 from kgsync.graph.review import REVIEWED
 from kgsync.progress import Progress, silent
+from kgsync.tabular import Tabular, table
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,7 @@ class Left:
 
 
 @dataclass(frozen=True)
-class RollbackReport:
+class RollbackReport(Tabular):
     """What a rollback did, or without `commit` would do."""
 
     run_id: str
@@ -41,6 +46,10 @@ class RollbackReport:
     deleted: int
     restored: int
     left: tuple[Left, ...]
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Return the edges that stay, one row each."""
+        return table(dict.fromkeys(("id", "relation", "reason"), "string"), map(asdict, self.left))
 
 
 @dataclass(frozen=True)

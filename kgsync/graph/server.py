@@ -173,6 +173,9 @@ def status() -> list[ServerStatus]:
         if settings is None:  # it never came to a start
             continue
         run, process = disk.read_run(home), _process(home)
+        usage = processes.usage(process) if process else None
+        process = process if usage else None
+        started, memory = usage or (None, 0)
         local = _local(home, settings, process.pid if process else 0)
         result.append(
             ServerStatus(
@@ -184,9 +187,9 @@ def status() -> list[ServerStatus]:
                 http_uri=local.http_uri,
                 browser=local.browser,
                 pid=process.pid if process else None,
-                started=process.create_time() if process else None,
-                memory=process.memory_info().rss if process else 0,
-                disk=sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file()),
+                started=started,
+                memory=memory,
+                disk=disk.size(home),
             )
         )
     return result

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -50,6 +50,16 @@ def root() -> Path:
 def jar_cache() -> Path:
     """Return the folder of jars that all instances share: `$KGSYNC_JARS`, or `jars` in the root."""
     return Path(os.environ.get("KGSYNC_JARS") or root() / "jars").expanduser().resolve()
+
+
+def size(home: Path) -> int:
+    """Return the bytes that an instance takes on the disk. A running server deletes files while we look."""
+    blocks = 0
+    for folder, _, names in os.walk(home):
+        for name in names:
+            with suppress(OSError):
+                blocks += os.lstat(os.path.join(folder, name)).st_blocks
+    return blocks * 512
 
 
 def home(name: str) -> Path:

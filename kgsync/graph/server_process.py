@@ -88,6 +88,13 @@ def lives(process: psutil.Process) -> bool:
     return False
 
 
+def usage(process: psutil.Process) -> tuple[float, int] | None:
+    """Return when the process started and the bytes of memory that it holds; None if it has ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):
+        return process.create_time(), process.memory_info().rss
+    return None
+
+
 def listens(process: psutil.Process, *ports: int) -> bool:
     """Return whether this very process, and no other program, listens on all of `ports`."""
     with suppress(psutil.Error):

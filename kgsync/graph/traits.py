@@ -14,7 +14,7 @@ from typing import Any
 
 from kgsync.candidates.signatures import COMMON, ENOUGH, RARE, RULE, Signature
 from kgsync.claims import apart
-from kgsync.graph import inspect, names, statements
+from kgsync.graph import inspect, keys, names, statements
 from kgsync.graph.connection import Connection
 from kgsync.progress import Progress, silent
 from kgsync.schema import NO_LABEL, Kind, Order, Schema, Trait, Value
@@ -165,8 +165,9 @@ def _inverse(relation: str, every: Mapping[str, _Seen]) -> str | None:
 
 
 def _orders(connection: Connection, relations: Sequence[str]) -> dict[str, list[Trait]]:
-    """Return by relation which dates of its ends follow each other; most graphs have none to look at."""
-    rows = _ask(connection, "dates", relations, ignored=list(CHANGED))
+    """Return by relation which dates of its ends follow each other; what a constraint keeps unique is no date."""
+    unique = {name for properties in keys.constrained(connection).values() for name in properties}
+    rows = _ask(connection, "dates", relations, ignored=[*CHANGED, *sorted(unique)], least=RULE)
     found: defaultdict[str, list[Trait]] = defaultdict(list)
     if not rows:
         return found

@@ -16,6 +16,8 @@ from kgsync.errors import (
     UnavailableError,
 )
 
+GRANT = "let an administrator run `GRANT ROLE architect TO user`; `reader` suffices where nothing is written"
+
 
 @contextmanager
 def translating(uri: str) -> Iterator[None]:
@@ -61,7 +63,7 @@ def _of_client_error(uri: str, error: driver_errors.ClientError) -> KgsyncError:
     if isinstance(error, driver_errors.Forbidden):
         return AccessError(
             f"{uri} does not allow this user to do that: {error.message}",
-            fix="grant the privilege (see `kgsync doctor`) or use another user",
+            fix=f"use another user, or {GRANT}",
         )
     if kind == "DatabaseNotFound":
         return NotFoundError(f"{uri}: {error.message}", fix="check NEO4J_DATABASE or --database")

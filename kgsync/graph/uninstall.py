@@ -1,8 +1,9 @@
 """Uninstall: takes every trace of kgsync out of a graph; without `commit` it only counts.
 
-Gone are the predicted edges, kgsync's own nodes, constraints and indexes, the vectors of `kgsync embed`, and the
-key that `kgsync init` may have added. Relationships that came from accepted predictions are a person's knowledge:
-they stay, without kgsync's properties, unless told otherwise. Killed, it goes on when it is repeated.
+Gone are the predicted edges, kgsync's own nodes, constraints and indexes (also those that keep the keys of a
+`kgsync load` unique), the vectors of `kgsync embed`, and the key that `kgsync init` may have added. What was loaded
+stays. Relationships that came from accepted predictions are a person's knowledge: they stay, without kgsync's
+properties, unless told otherwise. Killed, it goes on when it is repeated.
 """
 
 from __future__ import annotations

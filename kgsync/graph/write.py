@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,7 @@ import kgsync
 from kgsync import files, interrupt
 from kgsync.config import WriteConfig
 from kgsync.errors import DataError
-from kgsync.graph import diff, ledger, schema, statements
+from kgsync.graph import diff, keys, ledger, schema, statements
 from kgsync.graph.batches import Batches, Item, Step, isolating
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.diff import Change, Differ, Difference, Problem, by_ends, chunks
@@ -27,19 +27,20 @@ from kgsync.graph.lock import Lock, locked
 from kgsync.graph.review import REVIEWED
 from kgsync.plan import Plan, PlannedEdge
 from kgsync.progress import Progress, silent
+from kgsync.tabular import Tabular, table
 
 if TYPE_CHECKING:
-    import pandas
     import pyarrow
 
 _UNMATCHED = (diff.MISSING, diff.CHANGED, diff.AMBIGUOUS)
 _CONFLICT = (diff.CONFLICT, diff.MEANWHILE)
 _MOST_CHANGES = 5_000  # per transaction: their before-images are one property of a node
+_MOST_READ = 50_000_000  # nodes per transaction, half a minute
 _CONSTANTS = {"knowledgeLevel": "prediction", "agentType": "computational_model"}  # words of the Biolink model
 
 
 @dataclass(frozen=True)
-class WriteReport:
+class WriteReport(Tabular):
     """What a write did, or without `commit` would do. Every planned edge is counted once, expired ones besides."""
 
     run_id: str
@@ -63,16 +64,8 @@ class WriteReport:
 
     def to_arrow(self) -> pyarrow.Table:
         """Return the problems, one row each."""
-        import pyarrow
-
-        columns = ("id", "head", "relation", "tail", "reason")
-        schema_ = pyarrow.schema([(column, pyarrow.string()) for column in columns])
-        return pyarrow.Table.from_pylist([asdict(problem) for problem in self.problems], schema=schema_)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return `to_arrow` as a data frame (needs `pip install kgsync[pandas]`)."""
-        frame: pandas.DataFrame = self.to_arrow().to_pandas()
-        return frame
+        columns = dict.fromkeys(("id", "head", "relation", "tail", "reason"), "string")
+        return table(columns, map(asdict, self.problems))
 
 
 def write(
@@ -92,7 +85,8 @@ def write(
     Idempotent: the same plan again touches no edge. Ctrl-C stops after the batch that is being written.
 
     Raises:
-        DataError: the plan is for another database, or the run has written another plan or was rolled back.
+        DataError: the plan is for another database, the run has written another plan or was rolled back, or a key
+            of very many nodes has no index.
         TransientError: another process is writing, or took over after this one gave no sign of life.
         AccessError: the user may not write.
     """
@@ -118,6 +112,7 @@ def write(
 
         differ = Differ(connection, plan, keep=keep, progress=progress)
         difference = differ.whole()
+        _check_indexes(connection, difference.creates, config.batch)
         touched = bool(difference.creates or difference.changes)
         if touched or state != "finished":
             _begin(lock, connection, plan, run_id, started_at, config_hash)
@@ -155,21 +150,39 @@ def _check_run(connection: Connection, run_id: str, plan: Plan) -> str | None:
     if state["status"] in ("rolling_back", "rolled_back"):
         raise DataError(f"run {run_id} was rolled back", fix=fix)
     if state["planHash"] != plan.id:
-        raise DataError(f"run {run_id} has written plan {state['planHash']}, not {plan.id}", fix=fix)
+        raise DataError(
+            f"run {run_id} has written plan {state['planHash']}, not {plan.id}",
+            fix=f"write it with the same --max-false as then, or {fix}",
+        )
     status: str = state["status"]
     return status
 
 
+def _check_indexes(connection: Connection, edges: Sequence[PlannedEdge], size: int) -> None:
+    """Refuse a batch that would read too many nodes, as the key of an end has no index."""
+    ends = {(end.label, end.key_property) for edge in edges for end in (edge.head, edge.tail)}
+    for label, key in keys.unindexed(connection, ends):
+        nodes = connection.read(statements.load("inspect/nodes").fill(label=label))[0]["count"]
+        if nodes * min(size, len(edges)) > _MOST_READ:
+            raise DataError(
+                f"the key {key} of {label} has no index, and every edge would read all {nodes:,} nodes",
+                fix=f"no edge was written; run {keys.uniqueness(label, key)}, then the same command again",
+            )
+
+
 def _begin(lock: Lock, connection: Connection, plan: Plan, run_id: str, started_at: str, config_hash: str) -> None:
+    keys: Mapping[str, str] = plan.origin.get("keys") or {}
     parameters = {
         "runId": run_id,
         "startedAt": started_at,
+        "pulledAt": plan.origin.get("pulledAt"),
         "run": {
             "kgsyncVersion": kgsync.__version__,
             "configHash": config_hash,
             "snapshotHash": plan.snapshot_id,
             "planHash": plan.id,
             "database": connection.database,
+            **({"keyLabels": list(keys), "keyProperties": list(keys.values())} if keys else {}),
         },
         "modelId": plan.model["id"],
         "model": _CONSTANTS | {key: _property(value) for key, value in plan.model.items()},

@@ -61,15 +61,23 @@ class Key:
 def named(config: EndpointConfig) -> tuple[EndpointConfig, Key]:
     """Return what the environment says of an endpoint, and where it says nothing, `config`; with its key.
 
-    The key is $KGSYNC_LM_KEY. $OPENAI_API_KEY goes to api.openai.com, or where $KGSYNC_LM_URL leads: an address that
-    a file brought along does not get it.
+    The key is $KGSYNC_LM_KEY, or else $OPENAI_API_KEY. Either goes where $KGSYNC_LM_URL leads, the first also to this
+    machine, the second also to api.openai.com: an address that a file brought along gets none.
+
+    Raises:
+        ConfigError: there is a key, and a file alone names the address.
     """
     given = os.environ.get("KGSYNC_LM_URL", "")
     url, model = given or config.url, os.environ.get("KGSYNC_LM_MODEL") or config.model
-    key = os.environ.get("KGSYNC_LM_KEY", "")
+    key = os.environ.get("KGSYNC_LM_KEY", "").strip()
+    if key and url and not given and not _local(_host(url)):
+        raise ConfigError(
+            "KGSYNC_LM_KEY is not sent to an address that only a file names",
+            fix="export KGSYNC_LM_URL with that address if you trust it, or unset the key",
+        )
     if not key and (given or url.startswith("https://api.openai.com/")):
-        key = os.environ.get("OPENAI_API_KEY", "")
-    return replace(config, url=url, model=model), Key(key.strip())
+        key = os.environ.get("OPENAI_API_KEY", "").strip()
+    return replace(config, url=url, model=model), Key(key)
 
 
 def checked(url: str, key: Key) -> str:
@@ -94,6 +102,13 @@ def checked(url: str, key: Key) -> str:
     if key and parts.scheme == "http" and not _local(parts.hostname):
         raise ConfigError(f"the key would travel openly to {parts.hostname}", fix="use https, or unset the key")
     return url.rstrip("/")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _local(host: str) -> bool:

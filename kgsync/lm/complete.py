@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kgsync.errors import DataError, UnavailableError
+from kgsync.errors import AccessError, DataError, NotFoundError, SpentError, UnavailableError
 from kgsync.identity import Entity
 from kgsync.lm import rationale
 from kgsync.lm.ballot import Ballot, Said
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 OF_EACH = 20  # answers of every voice that the language model is asked about
 LM = "lm"  # the language model's name among the voices
+# What a served model may end with while the voices have answered.
+SILENT = UnavailableError, DataError, AccessError, NotFoundError, SpentError
 RULES = 2  # rules whose facts a rationale is given
 
 
@@ -116,7 +118,7 @@ def complete(
         try:
             judged = _judged(assistant, ballot, words, cloze, rows, free=free)
             named = _named(assistant, model, words, cloze, ballot.anchor) if allow_new else ()
-        except (UnavailableError, DataError) as error:  # of a model that is served: the voices have answered
+        except SILENT as error:
             assistant, missing = None, str(error)
     answers = _answers(ballot, rows[:top], judged)
     return Completion(
@@ -213,6 +215,6 @@ def _rationale(ballot: Ballot, words: Verbalizer, answer: int, assistant: Assist
         return rationale.template(said, given)
     try:
         written = assistant.explain(said, [fact.text for fact in given])
-    except (UnavailableError, DataError) as error:
+    except SILENT as error:
         return rationale.template(said, given, str(error))
     return rationale.accept(written, assistant.name, said, given, words, Names(words.names))

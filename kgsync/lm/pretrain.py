@@ -101,6 +101,7 @@ class _Counters:
     history: list[Moment] = field(default_factory=list)
     kept: int = 0
     risen: bool = False
+    due: float = 0.0  # share of the budget at which it is looked again
 
 
 def pretrain(
@@ -121,9 +122,11 @@ def pretrain(
 
     Raises:
         ConfigError: there is no budget, or a setting is out of range.
-        DataError: the loss is not finite, or the checkpoint belongs to another training.
+        DataError: there is no other text, the loss is not finite, or the checkpoint belongs to another training.
     """
     check(config)
+    if not general:
+        raise DataError("there is no other text to see what the model forgets by", fix="give a folder with --text")
     before = quiz.ask(learner, measuring, _named(progress, "asking before"))
     run = _Run(learner, choosing, general[:GENERAL], config, progress, seen)
     stopped = run.train(checkpoint / FILE if checkpoint else None)
@@ -166,7 +169,6 @@ class _Run:
 
     def train(self, checkpoint: Path | None) -> str:
         """Train until something ends it, and return what did."""
-        counters, config = self.counters, self.config
         mark = self._fingerprint()
         self._load(checkpoint, mark)
         counters = self.counters
@@ -175,7 +177,7 @@ class _Run:
             self._look()
         while not (stopped := self._reason_to_stop()):
             self._step()
-            due = self._share() >= len(counters.history) / config.evaluations
+            due = self._share() >= counters.due
             if due or self._reason_to_stop():
                 self._look()
             if checkpoint and (due or time.monotonic() - saved >= CHECKPOINT_SECONDS):
@@ -261,6 +263,7 @@ class _Run:
         if len(counters.history) > 1 and better and not counters.risen:
             counters.kept = len(counters.history) - 1
             self.best = self._copy()
+        counters.due = self._share() + 1 / self.config.evaluations  # after the look: of a short budget it takes a part
         self.seen(moment)
 
     def _copy(self) -> dict[str, Tensor]:

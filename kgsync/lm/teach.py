@@ -42,7 +42,7 @@ class Taught:
 
     id: str
     kind: Kind
-    source: str  # of the model that learned
+    source: str  # of the model that learned: its whole path, or its name
     base_hash: str
     path: Path | None  # where it is; None if it was not asked to be written
     learner: Learner
@@ -116,7 +116,7 @@ def teach(
     taught = Taught(
         id="",
         kind=kind,
-        source=str(source),
+        source=str(path.resolve() if Path(source).expanduser().is_dir() else source),
         base_hash=learner.base_hash,
         path=None,
         learner=learner,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kgsync.errors import DataError
+from kgsync.errors import DataError, NotFoundError
 from kgsync.kge import artefact
 
 SHARDS = 16  # files from which on they are joined into one
@@ -30,7 +30,7 @@ class VectorCache:
         shards = sorted(folder.glob("*.safetensors")) if folder else []
         for shard in shards:
             self._read(shard)
-        if len(shards) >= SHARDS:
+        if len(shards) >= SHARDS and self._vectors:
             joined = self._write(list(self._vectors), torch.stack(list(self._vectors.values())))
             for shard in shards:
                 if shard != joined:
@@ -67,6 +67,8 @@ class VectorCache:
         try:
             tensors, _ = artefact.read(shard)
             keys, vectors = tensors["keys"], tensors["vectors"]
+        except NotFoundError:  # another process has joined it to others just now
+            return
         except (DataError, KeyError):
             shard.unlink(missing_ok=True)
             return

@@ -190,7 +190,7 @@ def _versus(gain: Gain) -> str:
 def reliability(judged: Reliability) -> Chart:
     """Return what scores promised against what came true; the vertical lines are 95 % intervals."""
     height = 330.0
-    ranges = [wilson(part.true, part.candidates) for part in judged.bins]
+    ranges = [wilson(part.true, part.trials or part.candidates) for part in judged.bins]
     end = min(1.0, 1.05 * max(max(at.high, part.score) for at, part in zip(ranges, judged.bins, strict=True)))
     x, y = _Axis(0.0, end, _LEFT, _RIGHT), _Axis(0.0, end, height - _BOTTOM, _TOP)
     lines, texts = _frame(x, y, height, "score: what was promised")

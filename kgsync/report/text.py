@@ -99,6 +99,14 @@ def _promise(kept: Kept) -> str:
     )
 
 
+def promised(kept: Plan, proposals: int, max_false: float) -> str:
+    """Return what is promised of the part of so many proposals that is written, and what that rests on."""
+    return (
+        f"{len(kept):,} of {proposals:,} proposals keep the promise of {100 * max_false:g}% false: on average, and if"
+        " missing edges resemble hidden ones and are at least as frequent. None expires."
+    )
+
+
 def lesson(done: Lesson) -> str:
     """Return what a round of co-training did to one voice."""
     mrr = f"{done.before:.4f} -> {done.after:.4f}" if done.edges else f"{done.after:.4f}"
@@ -141,9 +149,13 @@ def learned(model: Model) -> list[str]:
 
 def base_rate(card: dict[str, str | int | float]) -> str:
     """Return the sentence that goes with every score."""
+    if "auditedEdges" in card:
+        rate, why = "a base rate", f"{card['auditedEdges']:,} edges of the random audit say that"
+    else:
+        rate, why = "an assumed base rate", "as if"
     return (
-        f"A score is the probability that the edge is true, at an assumed base rate of {card['baseRate']:.2%}"
-        f" among the candidates (as if {card['missingShare']:.1%} as many edges were missing as are known)."
+        f"A score is the probability that the edge is true, at {rate} of {card['baseRate']:.2%}"
+        f" among the candidates ({why} {card['missingShare']:.1%} as many edges were missing as are known)."
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from kgsync.config import LabelConfig
 from kgsync.graph import statements
 from kgsync.graph.connection import Connection
-from kgsync.graph.review import Action, Filter, Proposal, ReviewReport, decide, filter_parameters, selected
+from kgsync.graph.review import SLICE, Action, Filter, Proposal, ReviewReport, decide, filter_parameters, selected
 from kgsync.review import queue
 
 MOST = 10_000  # edges that one decision is about
@@ -51,7 +51,7 @@ def commit(
 def _parameters(action: Action, which: Filter, by: str) -> dict[str, Any]:
     quarantined = "quarantined" in which.statuses
     chosen = selected(action, which, by=by, include_quarantined=quarantined)
-    return filter_parameters(chosen) | {"first": "" if action == "undo" else queue.SLICE}
+    return filter_parameters(chosen) | {"first": "" if action == "undo" else SLICE}
 
 
 def _ids(connection: Connection, parameters: Mapping[str, Any], limit: int) -> list[str]:

@@ -126,21 +126,24 @@ class Desk:
 
     def skip(self, id_: str, reason: str | None, asked: Asked) -> Said:
         """Leave an edge for later, or for somebody else; the graph keeps who did and why."""
+        found = self.look(id_)
         after = self.with_queue(asked, lambda q: q.next_of(id_))
         self.connection.write_with(partial(review.skip, id_=id_, by=self.by, reason=reason))
         self.with_queue(asked, lambda q: q.skip(id_))
         self.counts["skip"] += 1
-        return Said(f"Skipped: {self.look(id_).sentence}.", next=self.first(asked, after.id) if after else None)
+        return Said(f"Skipped: {found.sentence}.", next=self.first(asked, after.id) if after else None)
 
     def undo(self) -> Said:
         """Take back what was decided here last."""
         with self._lock:
-            decision = self._decisions.pop() if self._decisions else None
-            if decision:
-                self.counts[decision.action] -= len(decision.ids)
+            decision = self._decisions[-1] if self._decisions else None
         if decision is None:
             return Said("Nothing was decided here that could be taken back.", good=False)
         report = review.undo(self.connection, decision.ids, by=self.by)
+        with self._lock:
+            if decision in self._decisions:  # else the same was asked for twice
+                self._decisions.remove(decision)
+                self.counts[decision.action] -= len(decision.ids)
         self._again()
         if report.refused:
             why = report.refused[0].why

@@ -15,7 +15,7 @@ from typing import Literal
 from kgsync.config import LabelConfig
 from kgsync.graph import ends, statements
 from kgsync.graph.connection import Connection
-from kgsync.graph.review import Filter, Proposal, filter_parameters, proposal
+from kgsync.graph.review import SLICE, Filter, Proposal, filter_parameters, proposal
 from kgsync.review import worth
 
 Order = Literal["worth", "score", "doubt"]
@@ -25,7 +25,6 @@ WINDOW = 100  # edges that are known to come next
 _FEW = 10
 AGAIN = 20  # decisions until the order is made anew
 EVERY = 20  # of so many looks one is for the audit
-SLICE = "0cccccccccccccccd"  # ids below it are of the audit: a twentieth of all hashes
 
 
 @dataclass(frozen=True)

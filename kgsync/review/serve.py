@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kgsync.errors import ConfigError, UnavailableError
+from kgsync.errors import AccessError, ConfigError, UnavailableError
 from kgsync.graph import statements
 from kgsync.review.desk import Desk
 
@@ -44,7 +44,8 @@ def server(desk: Desk, listener: socket.socket, token: str) -> uvicorn.Server:
         raise ConfigError(
             f"the review page needs {error.name}, which is not installed", fix="run `pip install 'kgsync[web]'`"
         ) from error
-    desk.connection.write(statements.load("review/desk/history_index").text)
+    with suppress(AccessError):  # a reviewer who may make no index gets the history without it, more slowly
+        desk.connection.write(statements.load("review/desk/history_index").text)
     app = Guard(Page(desk).app(), token, listener.getsockname()[1])
     return uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", server_header=False))
 

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from kgsync.cotrain import Beliefs, How, Questions, believe, make_lessons
-from kgsync.fuse import fuse, known_from
+from kgsync.fuse import fuse, known_from, sharpen
 from kgsync.kge import artefact
 from kgsync.kge.evaluate import rank
 from kgsync.kge.known import KnownAnswers
@@ -38,7 +38,7 @@ from kgsync.synergy.task import Task
 from kgsync.voice import Voice
 
 FUSED, TWO_SEEDS, EXCHANGE, AGREED, SHAM, LM = "fused", "two seeds", "exchange", "tri-training", "sham", "LM"
-OUTCOME = "outcome.safetensors"
+OUTCOME = "arms.safetensors"
 Told = Callable[[str], None]
 
 
@@ -64,7 +64,7 @@ class Outcome:
     """What the arms came to with one seed."""
 
     ranks: Mapping[str, Floats]  # [n, 2] of each arm: of tails, then heads; 1 is best
-    on_fold: Mapping[str, float]  # MRR of each arm on the fuse part
+    unseen: Mapping[str, float]  # MRR of each arm on the calibrate part, by which nothing was learned or chosen
     costs: Mapping[str, Cost]
     taught: tuple[Taught, ...]
 
@@ -72,7 +72,7 @@ class Outcome:
         """Write it to the file at `path`."""
         header = {
             "kind": "synergy",
-            "on_fold": dict(self.on_fold),
+            "unseen": dict(self.unseen),
             "costs": {arm: asdict(cost) for arm, cost in self.costs.items()},
             "taught": [asdict(each) for each in self.taught],
         }
@@ -89,7 +89,7 @@ class Outcome:
         tensors, header = artefact.read(path)
         costs = {arm: Cost(**cost) for arm, cost in header["costs"].items()}
         ranks = {arm: tensors[arm].numpy() for arm in costs}  # in their order, which the file does not keep
-        return cls(ranks, header["on_fold"], costs, tuple(Taught(**each) for each in header["taught"]))
+        return cls(ranks, header["unseen"], costs, tuple(Taught(**each) for each in header["taught"]))
 
 
 def outcome(maker: Maker, number: int, told: Told) -> Outcome:
@@ -113,7 +113,7 @@ class _Arms:
         self.questions = Questions.of(self.known)
         self.validated, self.tested = self.task.known(test=False), self.task.known(test=True)
         self.ranks: dict[str, Floats] = {}
-        self.on_fold: dict[str, float] = {}
+        self.unseen: dict[str, float] = {}
         self.costs: dict[str, Cost] = {}
         self.taught: list[Taught] = []
 
@@ -137,7 +137,7 @@ class _Arms:
         self._learn_again(SHAM, first, own, asking + asking_twins + _sum(twins.values()))
         if self.maker.settings.voices.tune_encoder and TEXT in first:
             self._tuned(taught, agreed[TEXT], self.costs[AGREED if len(first) > 2 else EXCHANGE])
-        return Outcome(self.ranks, self.on_fold, self.costs, tuple(self.taught))
+        return Outcome(self.ranks, self.unseen, self.costs, tuple(self.taught))
 
     def _make(self, name: str, *, twin: bool = False, arm: str = "", lessons: Lessons | None = None) -> Made:
         made = self.maker.make(name, self.number, twin=twin, arm=arm, lessons=lessons)
@@ -147,12 +147,17 @@ class _Arms:
 
     def _ask(self, voices: Mapping[str, Made]) -> tuple[dict[str, Beliefs], Cost]:
         """Return what each voice believes, and what it cost to ask."""
+        asked, progress = (self.questions, self.known, self.loops), self.maker.progress
         with measured() as meter:
             beliefs = {
-                name: believe(made.voice, self.questions, self.known, self.loops, progress=self.maker.progress)
+                name: believe(made.voice, *asked, sharpness=self._sharpen(made.voice), progress=progress)
                 for name, made in voices.items()
             }
         return beliefs, meter.cost
+
+    def _sharpen(self, voice: Voice) -> float:
+        parts = self.task.parts
+        return sharpen(voice, parts.train, parts.select, *self.task.size, also_true=self.task.also_true())
 
     def _lessons(
         self, beliefs: Mapping[str, Beliefs], teachers: Mapping[str, Sequence[Beliefs]], how: How
@@ -160,7 +165,7 @@ class _Arms:
         """Return what each voice is taught."""
         n_train = len(self.task.parts.train)
         return {
-            name: make_lessons(beliefs[name], each, n_train, *self.task.size, how=how)
+            name: make_lessons(beliefs[name], each, n_train, *self.task.size, how=how, rejected=self.task.rejected)
             for name, each in teachers.items()
         }
 
@@ -202,13 +207,14 @@ class _Arms:
 
     def _fuse(self, arm: str, made: Sequence[Made], cost: Cost | None = None, *, weighed: bool = True) -> None:
         parts = self.task.parts
-        fold = parts.fuse if weighed else parts.fuse[:0]
+        fold, voices = parts.fuse if weighed else parts.fuse[:0], [each.voice for each in made]
         with measured() as meter:
-            fused = fuse([each.voice for each in made], parts.train, fold, *self.task.size, also_true=parts.select)
+            sharpness = None if weighed else [self._sharpen(voice) for voice in voices]
+            fused = fuse(voices, parts.train, fold, *self.task.size, also_true=parts.select, sharpness=sharpness)
         self._measure(arm, fused, (_sum(made) if cost is None else cost) + meter.cost)
 
     def _measure(self, arm: str, voice: Voice, cost: Cost) -> None:
-        self.on_fold[arm], self.costs[arm] = self._on(self.task.parts.fuse, voice), cost
+        self.unseen[arm], self.costs[arm] = self._on(self.task.unseen(), voice), cost
         self.ranks[arm] = rank(voice, self.task.parts.test, self.tested, progress=self.maker.progress).realistic
 
 

@@ -1,7 +1,8 @@
 """The comparison: all arms with several seeds, and what one gains over another.
 
 The primary comparison was fixed before anything was measured: the exchange against the better of the fusion and that of
-two seeds (better on the fuse part), over all answers and over those of few train edges.
+two seeds, over all answers and over those of few train edges. Which is better is seen on the calibrate part: it has
+weighed neither.
 """
 
 from __future__ import annotations
@@ -177,10 +178,10 @@ def summary(task: Task, outcomes: Sequence[Outcome], *, keep: float, budget: flo
 
 
 def _asked(outcomes: Sequence[Outcome], names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return which arm is compared with which, the primary comparison first; the fuse part says which is better."""
+    """Return which arm is compared with which, the primary comparison first, by how they are on the calibrate part."""
 
     def best(arms: Sequence[str]) -> str:
-        return max(arms, key=lambda arm: float(np.mean([each.on_fold[arm] for each in outcomes])))
+        return max(arms, key=lambda arm: float(np.mean([each.unseen[arm] for each in outcomes])))
 
     base = best((FUSED, TWO_SEEDS))
     alone = best(names[: names.index(MIX)])

@@ -37,6 +37,7 @@ class Task:
     texts: tuple[EntityText, ...] = ()  # of all entities; empty: there is nothing to read
     left_out: Mapping[str, str] = field(default_factory=dict)  # voices that the graph does not allow, and why
     aside: Triples = field(default_factory=_no_triples)  # true, but nobody learns from them or is asked for them
+    rejected: Triples = field(default_factory=_no_triples)  # false, as a person said: nobody is taught them
 
     @classmethod
     def of_snapshot(cls, snapshot: Snapshot, split: SplitConfig) -> Task:
@@ -61,6 +62,7 @@ class Task:
             n_relations=len(snapshot.relations),
             texts=() if reason else texts,
             left_out={"text": reason} if reason else {},
+            rejected=snapshot.rejected.astype(np.int64),
         )
 
     def thinned(self, keep: float) -> Task:
@@ -80,6 +82,10 @@ class Task:
     def also_true(self) -> Triples:
         """Return what is hidden beside `select` and `test`: no mistakes, and nothing to learn from."""
         return np.concatenate([self.parts.fuse, self.parts.calibrate, self.aside])
+
+    def unseen(self) -> Triples:
+        """Return what no voice is chosen by and no fusion weighed by: the calibrate part, where there is one."""
+        return self.parts.calibrate if len(self.parts.calibrate) else self.parts.fuse
 
     def known(self, *, test: bool) -> KnownAnswers:
         """Return what does not compete: all that is true, the test triples only where they are asked for."""
@@ -102,6 +108,8 @@ class Task:
         for name in ("train", "select", "fuse", "calibrate", "test"):
             digest.update(name.encode() + np.ascontiguousarray(getattr(self.parts, name), dtype="<i8").tobytes())
         digest.update(b"aside" + np.ascontiguousarray(self.aside, dtype="<i8").tobytes())
+        if len(self.rejected):
+            digest.update(b"rejected" + np.ascontiguousarray(self.rejected, dtype="<i8").tobytes())
         for text in self.texts:
             digest.update(text.sentence().encode("utf-8", "surrogatepass") + b"\0")
         return digest.hexdigest()

@@ -5,7 +5,6 @@ Reads only. An entity is found by a configured label and its key, or by its name
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from kgsync.config import LabelConfig
 from kgsync.errors import NotFoundError
 from kgsync.graph import ends, statements
 from kgsync.graph.connection import Connection
+from kgsync.identity import meant
 
 MOST = 120  # entities
 STATUSES = ("proposed", "quarantined")  # of the predicted edges that are shown; an accepted one is known by now
 _EDGES = 40, 6, 6  # of an entity, of either kind: of the centre, and one and two hops away
 _SEEN = 5_000  # edges of an entity that are looked at
-_NUMBER = re.compile(r"-?\d{1,18}")
 Kind = Literal["known", "accepted", "predicted"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -85,8 +84,8 @@ def around(
         NotFoundError: no entity is meant, or several are.
     """
     centre = _find(connection, labels, question)
-    nodes, edges = {centre.id: centre}, dict[tuple[str, str, str, str], Edge]()
-    frontier, left_out = [centre], 0
+    nodes, edges = {centre.id: centre}, dict[tuple[tuple[str, ...], int], Edge]()
+    frontier, left_out, alike = [centre], 0, Counter[tuple[str, tuple[str, ...]]]()
     for hop in range(1, hops + 1):
         new: list[Node] = []
         rows, degrees = _rows(connection, labels, frontier, _EDGES[hop - 1])
@@ -99,7 +98,9 @@ def around(
                 nodes[other.id] = other
                 new.append(other)
             edge = _edge(focus, nodes[other.id], row)
-            edges.setdefault((edge.head, edge.relation, edge.tail, edge.kind), edge)
+            what = (edge.head, edge.relation, edge.tail, edge.kind, repr(sorted(edge.properties.items())))
+            alike[focus.id, what] += 1  # parallel edges; from their other ends the same are seen again
+            edges.setdefault((what, alike[focus.id, what]), edge)
             left_out -= 1
         frontier = new
     runs = _runs(connection, edges.values())
@@ -132,8 +133,7 @@ def _find(connection: Connection, labels: Mapping[str, LabelConfig], question: s
     """Return the entity that is meant; a key goes before a name."""
     label, colon, key = question.partition(":")
     chosen, text = ({label: labels[label]}, key) if colon and label in labels else (labels, question)
-    keys: list[str | int] = [text, int(text)] if _NUMBER.fullmatch(text) else [text]
-    for statement, asked in (("view/find", {"keys": keys}), ("view/named", {"text": text})):
+    for statement, asked in (("view/find", {"keys": list(meant(text))}), ("view/named", {"text": text})):
         found = [
             Node(name, row["key"], row["name"] or "", 0)
             for name, config in chosen.items()

@@ -72,9 +72,12 @@ def draw(neighbourhood: Neighbourhood) -> Picture:
     names = {node.id: str(node) for node in neighbourhood.nodes}
     lines: list[Drawn] = []
     labels: dict[frozenset[str], list[str]] = {}  # between two entities
+    drawn = set[tuple[str, str, str, str]]()
     for edge in sorted(neighbourhood.edges, key=lambda edge: edge.kind != "predicted"):
-        if edge.head == edge.tail:
+        what = (edge.head, edge.relation, edge.tail, edge.kind)
+        if edge.head == edge.tail or what in drawn:  # parallel ones would lie one upon the other
             continue
+        drawn.add(what)
         before = labels.setdefault(frozenset((edge.head, edge.tail)), [])
         line = _line(edge, places, names, tree, before)
         lines.append(line)

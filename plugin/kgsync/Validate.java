@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -133,10 +134,10 @@ public final class Validate {
             focus = (Node) row.get("h");
             p = (Relationship) row.get("p");
             t = (Node) row.get("t");
-            id = (String) row.get("id");
-            path = (String) row.get("path");
+            id = Objects.toString(row.get("id"), null);
+            path = Objects.toString(row.get("path"), null);
             value = row.get("value");
-            message = (String) row.get("message");
+            message = Objects.toString(row.get("message"), null);
         }
     }
 }

@@ -2,7 +2,8 @@
 // parameters: those of review/list (without names), and: order (worth, score, doubt), first and last (bounds of the ids; last
 //   may be null), skipped (ids to leave out), overall (shift of every logit), shifts (of a relation's logits, by relation),
 //   doubt, reach (weights), passed (edges to leave out at the start), limit
-// columns: id, chance (that it is true, after what was learned), doubt, reach (other waiting edges at its ends), worth
+// columns: id, chance (that it is true, after what was learned), doubt, reach (the other predicted edges at its ends,
+//   whatever their status: nothing is read to count them), worth
 MATCH (h)-[p:PREDICTED]->(t)
 WHERE p.status IN $statuses
   AND p.id >= $first AND ($last IS NULL OR p.id < $last)

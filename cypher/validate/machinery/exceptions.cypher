@@ -14,7 +14,10 @@ WHERE CASE $kind
   WHEN 'asymmetric' THEN h <> t AND EXISTS { (t)-[:{{relation}}]->(h) }
   WHEN 'loops' THEN h = t
   WHEN 'inverse' THEN NOT EXISTS { (t)-[s]->(h) WHERE type(s) = $name }
-  WHEN 'order' THEN CASE WHEN $order.before THEN h[$order.head] > t[$order.tail] ELSE h[$order.head] < t[$order.tail] END
+  WHEN 'order' THEN any(x IN [[toStringOrNull(h[$order.head]), toStringOrNull(t[$order.tail])]]
+    WHERE x[0] =~ '[0-9]{4}(-.*)?' AND x[1] =~ '[0-9]{4}(-.*)?'
+      AND CASE WHEN $order.before THEN left(x[0], size(x[1])) > left(x[1], size(x[0]))
+               ELSE left(x[0], size(x[1])) < left(x[1], size(x[0])) END)
   ELSE false
 END
 RETURN {label: head(labels(h)), name: coalesce(h.name, h.title, h.key, h.id)} AS head,
