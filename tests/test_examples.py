@@ -18,10 +18,10 @@ from kgsync.graph.server import LocalServer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RELATIONS = ("SHARES_BORDER_WITH", "PART_OF", "SPEAKS", "MEMBER_OF", "HAS_CAPITAL")
+# Without names no text has to be learned, which would take most of the time.
 CONFIG = """
 [graph.labels.Entity]
 key = "id"
-name = "name"
 
 [train]
 rank = 32

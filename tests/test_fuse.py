@@ -85,7 +85,7 @@ def test_a_voice_that_knows_nothing_gets_next_to_no_weight() -> None:
     kge, _ = voices()
     fusion = fuse([kge, Noise()], UMLS.train, FOLD, *SIZE, also_true=SELECT)
     weights = {(voice, name): weight for voice, name, weight in fusion.table()}
-    assert abs(weights["noise", "log_softmax"]) < 0.1 * weights["complex", "log_softmax"]
+    assert abs(weights["noise", "log_softmax"]) < 0.2 * weights["complex", "log_softmax"]
 
 
 def test_too_few_triples_in_the_fold_leave_all_voices_equal() -> None:

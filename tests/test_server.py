@@ -187,6 +187,7 @@ def test_status_bears_files_and_processes_that_go_while_it_looks(tmp_path: Path)
     seen = psutil.Process(process.pid)
     assert server_process.usage(seen) is not None
     process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert server_process.usage(seen) in (None, (seen.create_time(), 0))  # dead, and nobody has asked for its end
     process.wait()
     assert server_process.usage(seen) is None
