@@ -15,9 +15,11 @@ import venv
 import zipfile
 from pathlib import Path
 
+import neo4j
 import pytest
 
 import kgsync
+from kgsync.graph.server import LocalServer
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -45,11 +47,34 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(install, check=True, capture_output=True)
     [packages] = folder.glob("lib/python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (packages / "sitecustomize.py").write_text(WITHOUT_EXTRAS.replace("[]", str(sorted(extras()))))
     return folder / "bin"
 
 
-def run(command: list[str | Path], folder: Path) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+# What comes with extras alone cannot be imported, as after a plain `pip install kgsync`.
+WITHOUT_EXTRAS = """
+import importlib.abc, sys
+
+class WithoutExtras(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in []:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, WithoutExtras())
+"""
+
+
+def extras() -> set[str]:
+    """Return the modules that only extras bring."""
+    project = PROJECT["project"]
+    always = {_normal(name) for name in project["dependencies"]}
+    only = {_normal(name) for extra in project["optional-dependencies"].values() for name in extra} - always
+    providers = importlib.metadata.packages_distributions().items()
+    return {module for module, names in providers if {_normal(name) for name in names} <= only}
+
+
+def run(command: list[str | Path], folder: Path, **more: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | more
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -88,6 +113,23 @@ print(json.dumps({"package": kgsync.__file__, "cypher": str(statements.folder())
         assert found[place].startswith(str(installed.parent)), place
     assert "MATCH" in found["text"]
     assert found["triples"] > 100_000
+
+
+def test_the_wheel_without_extras_syncs_a_graph(
+    installed: Path, tmp_path: Path, graph_db: neo4j.Driver, any_server: LocalServer
+) -> None:
+    assert {"pandas", "sentence_transformers", "starlette"} <= extras()
+    facts = tmp_path / "facts"
+    facts.mkdir()
+    lines = [f"e{i}\tNEXT\te{(i + k) % 120}\n" for i in range(120) for k in (1, 2, 3, 5, 8, 13, 21, 34)]
+    (facts / "triples.tsv").write_text("".join(lines), encoding="utf-8")
+    config = "[train]\nrank = 8\nepochs = 3\n[predict]\nmin_score = 0.0\ntop_k = 20\n"
+    (tmp_path / "kgsync.toml").write_text(config, encoding="utf-8")
+    server = {"NEO4J_URI": any_server.uri, "NEO4J_USERNAME": "neo4j", "NEO4J_PASSWORD": any_server.password()}
+    run([installed / "kgsync", "load", "facts"], tmp_path, **server)
+    run([installed / "kgsync", "sync", "--yes"], tmp_path, **server)
+    [count] = graph_db.execute_query("MATCH ()-[p:PREDICTED]->() RETURN count(p) AS n", database_="neo4j").records
+    assert count["n"] == 20
 
 
 def test_every_package_that_kgsync_imports_is_declared() -> None:
