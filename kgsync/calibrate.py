@@ -114,7 +114,7 @@ class Calibrator:
     def from_dict(cls, values: Mapping[str, Any]) -> Calibrator:
         """Return the calibrator that `to_dict` described."""
         plain = {name: _tuples(value) for name, value in values.items() if name not in ("nulls", "own_nulls")}
-        own = tuple(Nulls.from_dict(each) for each in values["own_nulls"])
+        own = tuple(Nulls.from_dict(each) for each in values.get("own_nulls", ()))
         return cls(**plain, nulls=Nulls.from_dict(values["nulls"]), own_nulls=own)
 
 

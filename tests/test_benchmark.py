@@ -175,6 +175,8 @@ def test_the_more_time_the_larger_the_rank_until_it_is_enough(monkeypatch: pytes
     few = TrainConfig(threads=1)
     ranks = [tune(graph.train, graph.valid, *size, few, seconds=0.1, training_seconds=time).rank for time in (1.0, 1e6)]
     assert 100 <= ranks[0] < ranks[1] == 500
+    monkeypatch.setattr("kgsync.kge.tune.MEMORY_SHARE", 0.0)
+    assert tune(graph.train, graph.valid, *size, few, seconds=0.1, training_seconds=1e6).rank == ranks[0]
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def group(debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; every error is one line on standard error and a documented exit code."""
-    if os.environ.get("RANK", "0") != "0":  # one of several that `torchrun` started: the first speaks for all
+    if not is_first():
         sys.stdout = sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the process ends)
     try:
         code = group.main(arguments, prog_name="kgsync", standalone_mode=False)
@@ -112,10 +112,15 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if os.environ.get("KGSYNC_DEBUG"):
             raise
-        if os.environ.get("RANK", "0") != "0":
+        if not is_first():
             time.sleep(SPEAKING_TIME)  # torchrun ends all when one ends: the first needs time to say why
         click.echo(f"Error: {one_line(error)}", err=True)
         sys.exit(error.exit_code if isinstance(error, KgsyncError) else KgsyncError.exit_code)
+
+
+def is_first() -> bool:
+    """Return whether this process speaks for all that `torchrun` started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def one_line(error: Exception) -> str:

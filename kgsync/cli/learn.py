@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from kgsync.cli import is_first
 from kgsync.cli.export import FORMATS
 from kgsync.cli.options import (
     config_option,
@@ -61,7 +62,6 @@ def benchmark(
     from kgsync import benchmark as benchmarks
     from kgsync import dataset, report
     from kgsync import export as exports
-    from kgsync.kge.world import is_first
 
     graph = dataset.read(folder)
     settings = replace(config.train, **{name: value for name, value in chosen.items() if value is not None})

@@ -54,11 +54,6 @@ def world() -> World:
     return World(dist.get_rank(), dist.get_world_size())
 
 
-def is_first() -> bool:
-    """Return whether this process speaks for all that `torchrun` started."""
-    return os.environ.get("RANK", "0") == "0"
-
-
 def started() -> int:
     """Return how many processes `torchrun` started."""
     return int(os.environ.get("WORLD_SIZE", "1"))
