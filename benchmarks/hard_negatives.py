@@ -1,68 +1,100 @@
-"""Can the embeddings tell the true edges of CoDEx-S from its hard negatives, within a relation, better than counting?
+"""Can kgsync tell the true edges of CoDEx-S from its hard negatives, within a relation, better than counting?
 
-    python benchmarks/hard_negatives.py ../shared/data/codex-s [--seeds 5]
+    python benchmarks/hard_negatives.py ../shared/data/codex-s [--seeds 5] [--cache FOLDER]
 
 Negatives are facts that a model ranked high and that were checked by people (Safavi and Koutra 2020, arXiv:2009.07810).
 Every row is a logistic regression, fitted on valid and its negatives, of what it may look at; judged on test:
 
 - relation: the relation alone, which cannot tell edges of one relation apart.
 - counts: how often the ends occur in train, at all and with the relation.
-- embeddings: the scores of both directions, as they are and as log-softmax.
-- both: counts and embeddings.
+- embeddings, rules: a voice's scores of both directions, as they are and as log-softmax.
+- voices: embeddings and rules.
+- all: counts and voices.
 
 Prints the macro-averaged AUC within relations, accuracy, Brier score and the precision at 20 % coverage, with the
-range over seeds; keeps them in results/hard-negatives.json. Needs scikit-learn.
+range over seeds, and what `voices` and `all` have over counts, with a 95 % bootstrap interval of seeds and of pairs of
+entities; keeps them in results/hard-negatives.json. Embeddings are kept in the cache. Needs scikit-learn.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from results import save
+from scipy.stats import rankdata
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from kgsync import dataset
 from kgsync.dataset import Dataset
+from kgsync.kge import artefact
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.ensemble import train_members
-from kgsync.kge.models import KgeModel
+from kgsync.report.intervals import pairs_of
+from kgsync.rules.choose import choose
+from kgsync.rules.facts import Facts
+from kgsync.rules.mine import mine
+from kgsync.rules.voice import RuleVoice
+from kgsync.voice import Voice
 
 Array = np.ndarray[Any, Any]
+Look = Callable[[Array], Array]  # triples [n, 3] -> features [n, k]
 CONFIG = TrainConfig(rank=400, n3=0.01, relation_weight=0.125, learning_rate=0.05, batch=100, epochs=60, members=2)
+COVERAGE = 0.2
+DRAWS = 1_000
+BASELINE, COMPARED = "counts", ("voices", "all")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--cache", type=Path)
     arguments = parser.parse_args()
     graph = dataset.read(arguments.folder)
     fit, fit_labels = labelled(graph, arguments.folder, "valid")
     judged, labels = labelled(graph, arguments.folder, "test")
-    rows: dict[str, list[dict[str, float]]] = {}
+    probabilities: dict[str, list[Array]] = {}
     for seed in range(arguments.seeds):
-        model = train(graph, seed)
-        for name, features in looks(graph, model).items():
-            known, asked = features(fit), features(judged)
+        for name, look in looks(graph, [embeddings(graph, seed, arguments.cache), rules(graph, seed)]).items():
+            known, asked = look(fit), look(judged)
             scaler = StandardScaler().fit(known)
             regression = LogisticRegression(max_iter=2000).fit(scaler.transform(known), fit_labels)
             probability = regression.predict_proba(scaler.transform(asked))[:, 1]
-            rows.setdefault(name, []).append(measures(probability, labels, judged[:, 1]))
-            print(f"seed {seed} {name:12} {rows[name][-1]}", flush=True)
-    save("hard-negatives", {name: summary(each) for name, each in rows.items()})
+            probabilities.setdefault(name, []).append(probability)
+            print(f"seed {seed} {name:10} {measures(probability, labels, judged[:, 1])}", flush=True)
+    rows = {name: summary([measures(p, labels, judged[:, 1]) for p in each]) for name, each in probabilities.items()}
+    gains = {name: gain(probabilities[name], probabilities[BASELINE], labels, judged) for name in COMPARED}
+    for name, each in gains.items():
+        print(f"{name} minus {BASELINE}: {each}", flush=True)
+    save("hard-negatives", {"rows": rows, f"minus_{BASELINE}": gains})
 
 
-def train(graph: Dataset, seed: int) -> KgeModel:
-    from dataclasses import replace
+def embeddings(graph: Dataset, seed: int, cache: Path | None) -> Voice:
+    path = None if cache is None else cache / f"hard-negatives-{graph.name}-{seed}.safetensors"
+    if path is not None and path.is_file():
+        return artefact.load(path)[0]
+    model = train_members(graph.train, graph.valid, *size(graph), replace(CONFIG, seed=seed)).model
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        artefact.save(model, path, {})
+    return model
 
-    size = len(graph.entities), len(graph.relations)
-    return train_members(graph.train, graph.valid, *size, replace(CONFIG, seed=seed)).model
+
+def rules(graph: Dataset, seed: int) -> Voice:
+    facts = Facts(graph.train, *size(graph))
+    mined = mine(facts)
+    return RuleVoice(facts, mined, choose(facts, mined, graph.valid, seed=seed))
+
+
+def size(graph: Dataset) -> tuple[int, int]:
+    return len(graph.entities), len(graph.relations)
 
 
 def labelled(graph: Dataset, folder: Path, part: str) -> tuple[Array, Array]:
@@ -76,9 +108,9 @@ def labelled(graph: Dataset, folder: Path, part: str) -> tuple[Array, Array]:
     return np.concatenate([positives, negatives]), np.repeat([1, 0], [len(positives), len(negatives)])
 
 
-def looks(graph: Dataset, model: KgeModel) -> dict[str, Any]:
-    """Return what each row of the table may look at: functions from triples [n, 3] to features [n, k]."""
-    n, k = len(graph.entities), len(graph.relations)
+def looks(graph: Dataset, voices: list[Voice]) -> dict[str, Look]:
+    """Return what each row of the table may look at."""
+    n, k = size(graph)
     heads, relations, tails = graph.train.T
     of_head, of_tail = np.bincount(heads, minlength=n), np.bincount(tails, minlength=n)
     head_with = np.bincount(heads * k + relations, minlength=n * k)
@@ -90,33 +122,81 @@ def looks(graph: Dataset, model: KgeModel) -> dict[str, Any]:
     def counts(triples: Array) -> Array:
         h, r, t = triples.T
         columns = [of_head[h], of_tail[h], of_head[t], of_tail[t], head_with[h * k + r], tail_with[t * k + r]]
-        return np.concatenate([np.log1p(np.stack(columns, axis=1)), relation(triples)], axis=1)
+        return np.log1p(np.stack(columns, axis=1))
 
-    def embeddings(triples: Array) -> Array:
-        h, r, t = torch.from_numpy(triples.astype(np.int64)).T
-        columns = []
-        for anchors, asked, answers in ((h, r, t), (t, r + k, h)):
-            scores = model.scores(anchors, asked)
-            own = scores[torch.arange(len(scores)), answers]
-            columns += [own, own - scores.logsumexp(dim=1)]
-        return np.concatenate([torch.stack(columns, dim=1).numpy(), relation(triples)], axis=1)
+    def said(voice: Voice) -> Look:
+        def columns(triples: Array) -> Array:
+            h, r, t = torch.from_numpy(triples.astype(np.int64)).T
+            found = []
+            for anchors, asked, answers in ((h, r, t), (t, r + k, h)):
+                scores = voice.scores(anchors, asked).float()
+                own = scores[torch.arange(len(scores)), answers]
+                found += [own, own - scores.logsumexp(dim=1)]
+            stacked: Array = torch.stack(found, dim=1).detach().numpy()
+            return stacked
 
-    def both(triples: Array) -> Array:
-        return np.concatenate([counts(triples), embeddings(triples)], axis=1)
+        return columns
 
-    return {"relation": relation, "counts": counts, "embeddings": embeddings, "both": both}
+    def together(*parts: Look) -> Look:
+        return lambda triples: np.concatenate([part(triples) for part in (*parts, relation)], axis=1)
+
+    own = [said(voice) for voice in voices]
+    return {
+        "relation": relation,
+        BASELINE: together(counts),
+        "embeddings": together(own[0]),
+        "rules": together(own[1]),
+        "voices": together(*own),
+        "all": together(counts, *own),
+    }
 
 
 def measures(probability: Array, labels: Array, relations: Array) -> dict[str, float]:
-    parts = [relations == relation for relation in np.unique(relations)]
-    mixed = [part for part in parts if 0 < labels[part].mean() < 1]
-    best = np.argsort(-probability, kind="stable")[: len(labels) // 5]
+    """Return how well `probability` [n] tells which triples are true; AUC is the mean over relations with both kinds.
+
+    Relations without one of the two, which a bootstrap sample can have, do not count in it.
+    """
+    found = []
+    for relation in np.unique(relations):
+        own, true = probability[relations == relation], labels[relations == relation]
+        positives = int(true.sum())
+        if 0 < positives < len(true):  # Mann-Whitney; ties count half
+            above = rankdata(own)[true == 1].sum() - positives * (positives + 1) / 2
+            found.append(above / (positives * (len(true) - positives)))
+    best = np.argsort(-probability, kind="stable")[: int(COVERAGE * len(labels))]
     return {
-        "macro_auc": round(float(np.mean([roc_auc_score(labels[part], probability[part]) for part in mixed])), 4),
+        "macro_auc": round(float(np.mean(found)), 4),
         "accuracy": round(float(((probability >= 0.5) == labels).mean()), 4),
         "brier": round(float(np.square(probability - labels).mean()), 4),
         "precision_at_20": round(float(labels[best].mean()), 4),
-        "relations": len(mixed),
+        "relations": len(found),
+    }
+
+
+def gain(ours: list[Array], theirs: list[Array], labels: Array, judged: Array) -> dict[str, dict[str, float]]:
+    """Return how much better we are in each measure, with an interval over seeds and pairs of entities."""
+    signs = {"macro_auc": 1, "brier": -1, "precision_at_20": 1}  # a Brier score is better when lower
+    rows = [np.flatnonzero(pairs_of(judged) == pair) for pair in range(int(pairs_of(judged).max()) + 1)]
+    random = np.random.default_rng(0)
+
+    def difference(seeds: Array, at: Array) -> list[float]:
+        each = [[measures(p[seed][at], labels[at], judged[at, 1]) for p in (ours, theirs)] for seed in seeds]
+        return [float(np.mean([sign * (a[name] - b[name]) for a, b in each])) for name, sign in signs.items()]
+
+    whole = difference(np.arange(len(ours)), np.arange(len(labels)))
+    draws = np.array(
+        [
+            difference(
+                random.integers(len(ours), size=len(ours)),
+                np.concatenate([rows[pair] for pair in random.integers(len(rows), size=len(rows))]),
+            )
+            for _ in range(DRAWS)
+        ]
+    )
+    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+    return {
+        name: {"better_by": round(whole[i], 4), "low": round(float(low[i]), 4), "high": round(float(high[i]), 4)}
+        for i, name in enumerate(signs)
     }
 
 

@@ -12,7 +12,8 @@ rest keep few edges from being over-read. The lower bound comes from the curvatu
 
 What it assumes: that edges missing from the graph resemble hidden ones, and that they are as frequent, in
 proportion to the known ones, as `missing_share` says. That gives the base rate, and is an assumption until a random
-audit of proposals has shown it (`reviewed_share`). Candidates that
+audit of proposals has shown it (`reviewed_share`). As many true edges compete in the softmax as are assumed to be
+missing, although only some of them are labelled: among more of them a voice is less sure of each. Candidates that
 are true but neither known nor hidden count as false, and a hidden edge has no other edge between its ends (they
 are hidden together), as a missing one often has: both make the score err on the low side. The test fold is
 neither true nor false: it is kept out of the candidates.
@@ -108,7 +109,7 @@ class Calibrator:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return asdict(self)
+        return asdict(self, dict_factory=lambda fields: {name: value for name, value in fields if value is not None})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibrator:

@@ -76,6 +76,7 @@ class VoicesConfig:
     embeddings: bool = True  # what [train] describes
     rules: bool = True  # rules that the graph itself follows, with support and confidence
     text: bool = True  # names and descriptions, where the graph has them and kgsync[lm] is installed
+    encoder: str = ""  # of texts: a folder (of `kgsync pretrain`, too) or a hub name; empty: the packaged one
     tune_encoder: bool = False  # of texts: it learns, too; slow, and best where texts define the relations
     rounds: int = 0  # of co-training, at most: voices learn again what the others believe; kept where it helps
     lessons: Literal["agree", "mean"] = "agree"  # what is taught: that all others agree on, or what they mean together

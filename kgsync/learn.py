@@ -9,7 +9,8 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +25,13 @@ from kgsync.errors import DataError
 from kgsync.fuse import Fusion, fuse, sharpen
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import Ranks, measure, rank
+from kgsync.kge.journal import Journal
+from kgsync.kge.journal import recipe as search_recipe
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import KgeModel
 from kgsync.kge.tune import Trial
 from kgsync.kge.tune import tune as search
+from kgsync.lm import reader
 from kgsync.logbook import MIX, Logbook
 from kgsync.metrics import Metrics
 from kgsync.model import Model, recipe
@@ -64,14 +68,48 @@ def train(
     Raises:
         ConfigError: settings do not fit each other, or `previous`.
         DataError: the graph is too small or too sparse to learn from and to measure what was learned.
+        TransientError: another process does the same training in `folder`.
     """
-    config, split, voices = config or TrainConfig(), split or SplitConfig(), voices or VoicesConfig()
-    wanted = recipe(snapshot, config, split, voices, previous.id if previous else "")
-    if folder is not None and (path := _trained(folder, wanted)) is not None:
-        kept = Model.load(path, snapshot)
-        files.renew(path)
+    order = _Order(snapshot, config or TrainConfig(), split or SplitConfig(), voices or VoicesConfig(), previous)
+    if folder is None:
+        return _learn(order, folder, told, progress)
+    if (kept := _kept(folder, order)) is not None:
         return kept
-    parts = _split(snapshot, split)
+    with files.alone(folder / f".lock.{order.recipe}.training", "the same training"):
+        return _kept(folder, order) or _learn(order, folder, told, progress)  # it may have been done since
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is to be learned, and how."""
+
+    snapshot: Snapshot
+    config: TrainConfig
+    split: SplitConfig
+    voices: VoicesConfig
+    previous: Model | None
+
+    @property
+    def encoder(self) -> str:
+        """Return what reads the texts; empty: the packaged one, or there is no text voice."""
+        return self.voices.encoder if self.voices.text else ""
+
+    @cached_property
+    def read_by(self) -> str:
+        """Return the hash of the encoder, for `Model.read_by`."""
+        return reader.digest(self.encoder)
+
+    @cached_property
+    def recipe(self) -> str:
+        """Return what identifies the training: see `kgsync.model.recipe`."""
+        start = self.previous.id if self.previous else ""
+        return recipe(self.snapshot, self.config, self.split, self.voices, start, read_by=self.read_by)
+
+
+def _learn(order: _Order, folder: Path | None, told: Callable[[Lesson], None], progress: Progress) -> Model:
+    """Return a new model."""
+    snapshot, config, split, voices, previous = order.snapshot, order.config, order.split, order.voices, order.previous
+    parts = _refuse_unmeasured(snapshot, reader.unread(_split(snapshot, split), snapshot, order.encoder))
     start = go_on(previous, snapshot, split, parts, config) if previous else None
     if start is not None:
         parts = _refuse_unmeasured(snapshot, start.parts)
@@ -82,7 +120,7 @@ def train(
         voices,
         _within(config, voices),
         start=None if start is None else start.model,
-        checkpoint=folder / f".{wanted}.training" if folder is not None else None,
+        checkpoint=folder / f".{order.recipe}.training" if folder is not None else None,
         cache=None if folder is None else folder.parent / "vectors",
         progress=progress,
     )
@@ -106,7 +144,7 @@ def train(
         best_epoch=0 if trained.embeddings is None else trained.embeddings.best_epoch,
         steps=0 if trained.embeddings is None else trained.embeddings.steps,
         metrics=Metrics.of(
-            measure(ranks[voice.name], parts.test),
+            measure(ranks[voice.name], parts.test, train=parts.train),
             parts,
             snapshot.relations,
             reliability,
@@ -117,7 +155,8 @@ def train(
         fusion=fusion,
         voices=voices,
         start="" if previous is None else previous.id,
-        train=None if previous is None else parts.train,
+        read_by=order.read_by,
+        train=parts.train if previous or order.encoder else None,
         left_out=trained.left_out,
         logbook=_logbook(trained, taught, parts, ranks),
     )
@@ -133,14 +172,18 @@ def tune(
     split: SplitConfig | None = None,
     seconds: float = 600.0,
     tried: Callable[[Trial], None] = lambda trial: None,
+    folder: Path | None = None,
 ) -> TrainConfig:
     """Return the training settings that suit `snapshot`; see `kgsync.kge.tune.tune`.
 
-    Only what early stopping looks at chooses; the edges that calibrate and test are not looked at.
+    Only what early stopping looks at chooses; the edges that calibrate and test are not looked at. With a `folder` to
+    work in, a search that was interrupted goes on when it is repeated; nothing is left of it at the end.
     """
-    parts = _split(snapshot, split or SplitConfig())
+    config, parts = config or TrainConfig(), _split(snapshot, split or SplitConfig())
     size = snapshot.entities.num_rows, len(snapshot.relations)
-    return search(parts.train, parts.select, *size, config or TrainConfig(), seconds=seconds, tried=tried)
+    place = None if folder is None else folder / f".{search_recipe(config, seconds, parts.train, parts.select)}.search"
+    with Journal(place) as journal:
+        return search(parts.train, parts.select, *size, config, seconds=seconds, tried=tried, journal=journal)
 
 
 def _assumed_share(parts: Split) -> float:
@@ -235,11 +278,13 @@ def _logbook(trained: Voices, taught: Cotrained | None, parts: Split, ranks: dic
     )
 
 
-def _trained(folder: Path, wanted: str) -> Path | None:
-    """Return the model in `folder` that a training with this recipe would give."""
-    for manifest in sorted(folder.glob("*/manifest.json")):
-        if json.loads(manifest.read_text(encoding="utf-8")).get("recipe") == wanted:
-            return manifest.parent
+def _kept(folder: Path, order: _Order) -> Model | None:
+    """Return the model in `folder` that a training would give, which is the newest then."""
+    for manifest in sorted(folder.glob("[!.]*/manifest.json")):  # with a dot it is not whole yet
+        if json.loads(manifest.read_text(encoding="utf-8")).get("recipe") == order.recipe:
+            model = Model.load(manifest.parent, order.snapshot)
+            files.renew(manifest.parent)
+            return model
     return None
 
 
@@ -268,23 +313,20 @@ def _refuse_unmeasured(snapshot: Snapshot, parts: Split) -> Split:
 def _calibrate(
     snapshot: Snapshot, voice: Voice, parts: Split, progress: Progress
 ) -> tuple[Calibrator | None, Reliability | None, str]:
-    """Return the calibrator, how it fares on the test fold, and why there is none."""
-    known = np.concatenate([parts.train, parts.select, parts.fuse])
-    labelled = label_hidden(
-        voice, snapshot, known=known, hidden=parts.calibrate, aside=parts.test, step="calibrating", progress=progress
-    )
+    """Return the calibrator, how it fares on the test fold, and why there is none.
+
+    Voices choose among what is missing: the more true edges compete, the less sure they are of each. So as many
+    compete as are assumed to be missing, also where only some of them are looked at.
+    """
+    label = partial(label_hidden, voice, snapshot, known=parts.train, progress=progress)
+    weighed = np.concatenate([parts.select, parts.fuse])
+    labelled = label(hidden=parts.calibrate, aside=parts.test, competing=weighed, step="calibrating")
     audit = [Audited(*row) for row in snapshot.origin.get("audit", ())]
     try:
         calibrator = fit(labelled, len(snapshot.relations), missing_share=_assumed_share(parts), audit=audit)
     except DataError as error:
         return None, None, str(error)
-    test = label_hidden(
-        voice,
-        snapshot,
-        known=np.concatenate([known, parts.calibrate]),
-        hidden=parts.test,
-        aside=parts.test[:0],
-        step="checking scores",
-        progress=progress,
-    )
+    others = np.random.default_rng(0).permutation(np.concatenate([weighed, parts.calibrate]))
+    aside, competing = np.split(others, [min(len(parts.test), len(others))])  # the test edges are in their place
+    test = label(hidden=parts.test, aside=aside, competing=competing, step="checking scores")
     return calibrator, judge(calibrator, test), ""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
+from kgsync.kge.ranks import Metrics as Ranking
 from kgsync.reliability import Reliability
 
 if TYPE_CHECKING:
     import pandas
 
-    from kgsync.kge.evaluate import Metrics as Ranking
     from kgsync.split import Split
 
 
@@ -30,6 +30,9 @@ class RelationMetrics:
     hits_at_3: float | None
     hits_at_10: float | None
     mean_rank: float | None
+    head_mrr: float | None = None  # where heads were asked for
+    tail_mrr: float | None = None
+    adjusted_mean_rank_index: float | None = None  # 1 is perfect, 0 is chance
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Metrics:
     relations: tuple[RelationMetrics, ...]  # most frequent in training first
     reliability: Reliability | None  # None where the model is not calibrated, or no test triple was a candidate
     voices: Mapping[str, float] = field(default_factory=dict)  # the MRR of each voice alone, where there are several
+    test: Ranking | None = None  # as `kgsync benchmark` has it, without relations; None for models of before
 
     @classmethod
     def of(
@@ -61,7 +65,8 @@ class Metrics:
         rows = []
         for number, name in enumerate(relations):
             own = ranking.per_relation.get(number)
-            values = {key: getattr(own, key, None) for key in _MEANS}
+            values = {key: getattr(own, key, None) for key in (*_MEANS, "adjusted_mean_rank_index")}
+            values |= {f"{side}_mrr": own.sides[side].mrr if own else None for side in ("head", "tail")}
             rows.append(RelationMetrics(name, train[number], test[number], **values))
         return cls(
             **{key: getattr(ranking, key) for key in _MEANS},
@@ -69,6 +74,7 @@ class Metrics:
             relations=tuple(sorted(rows, key=lambda row: (-row.train_triples, row.relation))),
             voices=voices,
             reliability=reliability,
+            test=replace(ranking, per_relation={}),
         )
 
     def to_arrow(self) -> pa.Table:
@@ -81,8 +87,15 @@ class Metrics:
         return frame
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return asdict(self)
+        """Return plain values, for JSON; what models of before have not is left out of theirs."""
+        values = asdict(replace(self, test=None))
+        del values["test"]
+        if self.test is not None:
+            return values | {"test": self.test.to_dict()}
+        for row in values["relations"]:
+            for name in _LATER:
+                del row[name]
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Metrics:
@@ -92,17 +105,19 @@ class Metrics:
             **{
                 **values,
                 "relations": tuple(RelationMetrics(**row) for row in values["relations"]),
+                "test": Ranking.from_dict(values["test"]) if "test" in values else None,
                 "reliability": None if reliability is None else Reliability.from_dict(reliability),
             }
         )
 
 
+_LATER = ("head_mrr", "tail_mrr", "adjusted_mean_rank_index")
 _MEANS = ("mrr", "hits_at_1", "hits_at_3", "hits_at_10", "mean_rank")
 _SCHEMA = pa.schema(
     [
         ("relation", pa.string()),
         ("train_triples", pa.int64()),
         ("test_triples", pa.int64()),
-        *((name, pa.float64()) for name in _MEANS),
+        *((name, pa.float64()) for name in (*_MEANS, *_LATER)),
     ]
 )

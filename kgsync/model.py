@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 EMBEDDINGS = "model.safetensors"
 TRAIN = "train.safetensors"
+LATER = {"encoder": "", "device": "auto"}  # settings that models of before have not, and what they mean there
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Model:
     left_out: Mapping[str, str] = field(default_factory=dict)  # voices that were asked for, and why they are not there
     version: str = kgsync.__version__  # that trained it
     start: str = ""  # id of the model that it went on from
+    read_by: str = ""  # hash of the encoder of texts; empty: the packaged one
     train: Triples | None = field(default=None, repr=False, compare=False)  # [n, 3]; None: what the split says
     logbook: Logbook | None = field(default=None, repr=False, compare=False)  # for reports; no part of the id
 
@@ -102,7 +104,9 @@ class Model:
     @cached_property
     def recipe(self) -> str:
         """Return what identifies the training, before it is done: see `recipe`."""
-        return recipe(self.snapshot, self.config, self.split, self.voices, self.start, self.version)
+        return recipe(
+            self.snapshot, self.config, self.split, self.voices, self.start, self.version, read_by=self.read_by
+        )
 
     def learned(self) -> Triples:
         """Return the triples [n, 3] of the snapshot that it has learned from."""
@@ -112,7 +116,7 @@ class Model:
         return {
             "snapshot": self.snapshot.id,
             "kgsyncVersion": self.version,
-            "config": asdict(self.config),
+            "config": _plain(self.config),
             "split": asdict(self.split),
             "parts": dict(self.parts),
             "bestEpoch": self.best_epoch,
@@ -120,10 +124,11 @@ class Model:
             "metrics": self.metrics.to_dict(),
             "calibrator": self.calibrator.to_dict() if self.calibrator else None,
             "uncalibrated": self.uncalibrated,
-            "voices": asdict(self.voices),
+            "voices": _plain(self.voices),
             "speaking": [voice.name for voice in self.others],
             "leftOut": dict(self.left_out),
             **({"start": self.start} if self.start else {}),
+            **({"readBy": self.read_by} if self.read_by else {}),
         }
 
     def calibrated(self) -> Calibrator:
@@ -156,6 +161,7 @@ class Model:
             "hitsAt10": round(metrics.hits_at_10, 6),
             **{f"{voice}Mrr": round(mrr, 6) for voice, mrr in metrics.voices.items()},
             **({"startedFrom": self.start} if self.start else {}),
+            **({"encoder": self.voices.encoder} if self.read_by else {}),
         }
         if calibrator is not None:
             card |= {
@@ -271,6 +277,7 @@ class Model:
             left_out=content["leftOut"],
             version=content["kgsyncVersion"],
             start=content.get("start", ""),
+            read_by=content.get("readBy", ""),
             train=artefact.read(path / TRAIN)[0]["train"].numpy() if (path / TRAIN).is_file() else None,
             logbook=Logbook.load(path),
         )
@@ -289,6 +296,12 @@ def _fusion(path: Path, kge: KgeModel | None, speaking: Sequence[str], snapshot:
     return Fusion.load(file, others if kge is None else {kge.name: kge, **others})
 
 
+def _plain(settings: TrainConfig | VoicesConfig) -> dict[str, Any]:
+    """Return the settings as plain values; one that models of before have not is there if somebody set it."""
+    values = asdict(settings)
+    return {name: value for name, value in values.items() if name not in LATER or value != LATER[name]}
+
+
 def recipe(
     snapshot: Snapshot,
     config: TrainConfig,
@@ -296,11 +309,14 @@ def recipe(
     voices: VoicesConfig,
     start: str = "",
     version: str = kgsync.__version__,
+    *,
+    read_by: str = "",
 ) -> str:
     """Return 16 hexadecimal digits that two trainings share if one need not be done after the other."""
-    settings = asdict(config)
-    del settings["threads"]  # changes the last digits of the embeddings at most
+    settings = _plain(config)
+    for name in ("threads", "device"):  # changes the last digits of the embeddings at most
+        settings.pop(name, None)
     audit = snapshot.origin.get("audit")  # what scores mean depends on it
-    parts = [snapshot.id, settings, asdict(split), asdict(voices), version, *filter(None, [start, audit])]
+    parts = [snapshot.id, settings, asdict(split), _plain(voices), version, *filter(None, [start, read_by, audit])]
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

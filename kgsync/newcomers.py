@@ -74,6 +74,7 @@ class Placer:
         self.texts = of_snapshot(model.snapshot)
         voices: list[Any] = [] if no_text(model) else [voice for voice in model.others if voice.name == "text"]
         self.voice: TextVoice | None = voices[0] if voices else None
+        self.encoder = model.voices.encoder
         self.cache = cache
 
     def rows(self, texts: Sequence[EntityText], edges: Integers, progress: Progress = silent) -> Rows:
@@ -90,14 +91,15 @@ class Placer:
 
     def _reading(self, voice: TextVoice, texts: Sequence[EntityText], edges: Integers, progress: Progress) -> TextVoice:
         """Return the text voice, which knows the new entities, too."""
-        from kgsync.lm import encoder
+        from kgsync.lm import reader as readers
 
-        reader = encoder.load()
+        reader = readers.load(self.encoder)
         sample = [row for row, text in enumerate(self.texts) if text.sentence()][:SAMPLE]
         again = reader.encode([self.texts[row].sentence() for row in sample], self.cache)
         before = voice.bank.vectors[sample]
         if again.shape != before.shape or torch.cosine_similarity(again, before).lt(SAME).any():
-            raise DataError("the text voice learned with another encoder than the packaged one", fix="train again")
+            name = self.encoder or "the packaged one"
+            raise DataError(f"the text voice learned with another encoder than {name} is now", fix="train again")
         encoded = reader.encode([text.sentence() for text in texts], self.cache, progress)
         return voice.extended(encoded, texts, np.concatenate([self.triples, edges]))
 

@@ -121,7 +121,7 @@ class Plan:
         return sorted(self.edges, key=lambda e: (e.score, e.id))[:count]
 
     def promising(self, max_false: float, *, each_relation: bool = False) -> Plan:
-        """Return the plan of those edges of which at most the share `max_false` is false, on average; maybe none.
+        """Return the plan of those edges of which at most the share `max_false` is false; maybe none.
 
         With `each_relation` that holds among the edges of every relation by themselves. The plan speaks for its edges
         alone: others are still predicted, so that writing it lets none expire. See `kgsync.promise` for what the

@@ -53,7 +53,7 @@ def predict(
 
     Args:
         model: a calibrated model.
-        relations: only these; None: all.
+        relations: only these, by type, by the id that they had in loaded files, or by name; None: all.
         heads: only edges from these entities (`Label:key`, key, name or `Entity`).
         tails: only edges to these. Where both ends are named, every edge between them is scored and kept;
             `top_k` and `per_entity` are for searches.

@@ -1,8 +1,10 @@
-"""A promised share of false edges: which proposals to write so that at most so many of them are wrong, on average.
+"""A promised share of false edges: which proposals to write so that at most so many of them are expected to be wrong.
 
 Conformal selection (Jin and Candès 2023, arXiv:2210.01408). The candidates that calibration labelled false say how
 often a false one scores as high as a proposal: its conformal p-value. Benjamini and Hochberg (1995,
-doi:10.1111/j.2517-6161.1995.tb02031.x) turn p-values into the share of false ones that is promised.
+doi:10.1111/j.2517-6161.1995.tb02031.x) turn p-values into the share of false ones that is promised. A calibration that
+happened to see few false ones would promise too much; so p-values are corrected to be large enough for nine
+calibrations in ten (conditional validity: Bates et al. 2023, arXiv:2104.08279; here by the bound of a Poisson count).
 
 It holds if the candidates of calibration and of prediction are exchangeable: if what is missing from the graph
 resembles what was hidden from it, and is at least as frequent. True candidates that nobody knows of count as false
@@ -16,10 +18,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import gammaincinv
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 EXACT = 256  # of the highest scores of false candidates that are kept one by one
+CONFIDENCE = 0.9  # that p-values are large enough
 STEP = 1.02  # below them, one is kept where so many times as many are above it
 
 
@@ -31,6 +35,7 @@ class Nulls:
     above: tuple[float, ...]  # how many false candidates score at least so high, and
     over: tuple[float, ...]  # higher
     total: float  # candidates in all, true and false
+    weight: float | None = None  # how many false candidates one that was seen stands for; None: one
 
     @classmethod
     def of(
@@ -53,31 +58,47 @@ class Nulls:
             all_of_them = float(above[-1]) if len(above) else 0.0
             columns = [[*columns[0], least], [*columns[1], all_of_them], [*columns[2], all_of_them]]
         scores_kept, above_kept, over_kept = map(tuple, columns)
-        return cls(scores_kept, above_kept, over_kept, float(weights.sum()))
+        weight = float(counts @ counts / counts.sum()) if len(counts) else 1.0  # as many equal ones tell as much
+        return cls(scores_kept, above_kept, over_kept, float(weights.sum()), None if weight == 1 else weight)
 
     def p_values(self, scores: Floats) -> Floats:
         """Return for each score [n] how probable so high a one is for a false candidate; never too small.
 
-        p = (1 + false candidates that score at least as high) / (1 + all candidates), as in the paper. Between two
-        scores that were kept the count is that of the lower one.
+        p = `most`(false candidates that score at least as high) / (1 + all candidates), where the paper has their
+        number and one. Between two scores that were kept the count is that of the lower one.
         """
         if not self.scores:
-            return np.full(len(scores), 1 / (1 + self.total))
+            return np.full(len(scores), min(most(0.0) / (1 + self.total), 1.0))
         kept, above = np.array(self.scores), np.array(self.above)
         at = np.searchsorted(-kept, -scores, side="right")  # kept scores that are at least as high
         before = np.maximum(at, 1) - 1
         same = (at > 0) & (kept[before] == scores)
         as_high = np.where(same, above[before], np.append(self.over, np.inf)[at])
-        return np.minimum((1 + as_high) / (1 + self.total), 1.0)
+        return np.minimum(most(as_high, self.weight or 1.0) / (1 + self.total), 1.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Nulls:
         """Return what `to_dict` described."""
-        return cls(tuple(values["scores"]), tuple(values["above"]), tuple(values["over"]), values["total"])
+        return cls(
+            tuple(values["scores"]),
+            tuple(values["above"]),
+            tuple(values["over"]),
+            values["total"],
+            values.get("weight"),
+        )
+
+
+def most(count: Any, weight: float = 1.0) -> Any:
+    """Return the number that is expected at most, with `CONFIDENCE`, where `count` were seen.
+
+    It is the upper bound of a Poisson mean, that of count / weight events which stand for `weight` each.
+    """
+    seen = np.divide(count, weight)
+    return weight * np.where(np.isfinite(seen), gammaincinv(seen + 1, CONFIDENCE), np.inf)
 
 
 def false_shares(p_values: Floats, candidates: float, weights: Floats | None = None) -> Floats:

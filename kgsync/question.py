@@ -10,6 +10,7 @@ import numpy as np
 
 from kgsync.candidates.admissible import Rows
 from kgsync.errors import NotFoundError
+from kgsync.graph.relation_types import Noted
 from kgsync.identity import Entity
 from kgsync.snapshot import Snapshot
 
@@ -42,19 +43,19 @@ def ask(
     Raises:
         NotFoundError: the snapshot has no such relation or entity, or a name fits several.
     """
-    numbers = [_relation(snapshot, name) for name in relations or snapshot.relations]
+    numbers = [relation(snapshot, name) for name in relations or snapshot.relations]
     ends = _entities(snapshot, heads), _entities(snapshot, tails)
     return Question(tuple(sorted(set(numbers))), *ends, whole=not (relations or heads or tails))
 
 
-def _relation(snapshot: Snapshot, name: str) -> int:
-    if name in snapshot.relations:
-        return snapshot.relations.index(name)
-    in_words = [number for number, type_ in enumerate(snapshot.relations) if snapshot.relation_names.get(type_) == name]
-    if len(in_words) == 1:
-        return in_words[0]
-    close = difflib.get_close_matches(name.upper(), snapshot.relations, n=3) or list(snapshot.relations[:8])
-    raise NotFoundError(f"snapshot {snapshot.id} has no relation {name!r}", fix=f"it has {', '.join(close)}")
+def relation(snapshot: Snapshot, name: str) -> int:
+    """Return the number of the relation that is meant by its type, by the id that it had in loaded files, or its name.
+
+    Raises:
+        NotFoundError: the snapshot has none, or several of that name.
+    """
+    noted = Noted(snapshot.relation_ids, snapshot.relation_names)
+    return snapshot.relations.index(noted.find(name, snapshot.relations, f"snapshot {snapshot.id}"))
 
 
 def _entities(snapshot: Snapshot, named: Sequence[str | Entity] | None) -> Rows | None:

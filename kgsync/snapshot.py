@@ -53,6 +53,7 @@ class Snapshot:
     key_properties: Mapping[str, str]  # label -> key property, in the order of the configuration
     origin: Mapping[str, Any] = field(default_factory=dict)  # database id and name, scope, times, drift
     relation_names: Mapping[str, str] = field(default_factory=dict)  # type -> name in words, where known
+    relation_ids: Mapping[str, str] = field(default_factory=dict)  # type -> id in loaded files; no part of `id`
 
     @cached_property
     def id(self) -> str:
@@ -145,6 +146,7 @@ class Snapshot:
             "triples": len(self.triples),
             "relations": list(self.relations),
             "relationNames": dict(self.relation_names),
+            "relationIds": dict(self.relation_ids),
             "keyProperties": dict(self.key_properties),
             "origin": dict(self.origin),
         }
@@ -176,6 +178,7 @@ class Snapshot:
             key_properties=manifest["keyProperties"],
             origin=manifest["origin"],
             relation_names=manifest["relationNames"],
+            relation_ids=manifest.get("relationIds", {}),  # snapshots of before it was kept have none
         )
         if snapshot.id != manifest["id"]:
             raise DataError(f"{path} does not hold what its id says", fix="delete it and run `kgsync pull` again")

@@ -81,8 +81,12 @@ def split_snapshot(snapshot: Snapshot, config: SplitConfig) -> Split:
     Raises:
         ConfigError, DataError: as `split_triples`.
     """
-    ids = [json.dumps(list(entity), ensure_ascii=False) for entity in snapshot.identities]
-    return split_triples(snapshot.triples, ids, valid=config.valid, test=config.test, seed=config.seed)
+    return split_triples(snapshot.triples, _ids(snapshot), valid=config.valid, test=config.test, seed=config.seed)
+
+
+def pair_hashes(snapshot: Snapshot, triples: np.ndarray[Any, Any]) -> Hashes:
+    """Return 64 bits for each of the `triples` [n, 3]: the same for the same two entities, in every snapshot."""
+    return _pair_hashes(triples.astype(np.int64), _ids(snapshot), 0)
 
 
 def unhidden(parts: Split, pairs: np.ndarray[Any, Any]) -> Split:
@@ -95,6 +99,10 @@ def unhidden(parts: Split, pairs: np.ndarray[Any, Any]) -> Split:
         train.append(part[known])
         others[name] = part[~known]
     return Split(train=np.concatenate(train), **others)
+
+
+def _ids(snapshot: Snapshot) -> list[str]:
+    return [json.dumps(list(entity), ensure_ascii=False) for entity in snapshot.identities]
 
 
 def _hidden(parts: Split) -> dict[str, Triples]:

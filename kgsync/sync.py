@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kgsync import files
-from kgsync.errors import NotFoundError
+from kgsync.errors import ConfigError, NotFoundError
 from kgsync.graph import ledger, statements
 from kgsync.graph.graph import Graph
-from kgsync.graph.pull import STALE, Selection, pull
+from kgsync.graph.parts import STALE
+from kgsync.graph.pull import Selection, pull
 from kgsync.graph.write import WriteReport, write
 from kgsync.learn import train
 from kgsync.model import Model
@@ -58,9 +59,12 @@ def sync(
     and what is promised.
 
     Raises:
+        ConfigError: `max_false` is no share between 0 and 1.
         TransientError: another sync is at work in the workspace, or another process is writing.
         KgsyncError: of the step that failed; the run stays, and the next sync goes on with it.
     """
+    if max_false is not None and not 0 < max_false < 1:
+        raise ConfigError(f"max_false is {max_false:g}, which is no share", fix="make it between 0 and 1: 0.1 is 10%")
     with files.alone(graph.workspace.root / ".sync.lock", "`kgsync sync`"):
         run = None if fresh else _unfinished(graph, selection, commit=commit)
         if run is not None:

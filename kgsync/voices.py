@@ -148,9 +148,10 @@ def _reader(
     texts = of_snapshot(snapshot)
     if reason := why_no_text(texts):
         return reason
-    from kgsync.lm import encoder, fit
+    from kgsync.lm import fit
+    from kgsync.lm import reader as readers
 
-    reader = encoder.load()
+    reader = readers.load(voices.encoder)
     encoded = reader.encode([text.sentence() for text in texts], cache, progress)
 
     def read(lessons: Lessons | None) -> tuple[Voice, Sequence[Epoch]]:

@@ -22,6 +22,7 @@ from kgsync.reliability import judge
 from kgsync.split import Split, split_triples
 
 TRUTH = np.array([-1.0, 0.8, 0.6, 0.3, -0.2])
+NONE = np.empty((0, 3), np.int64)
 
 
 def simulated(seed: int, rows: int = 20_000, relations: int = 8, spread: float = 0.7) -> tuple[Labelled, np.ndarray]:
@@ -95,7 +96,14 @@ def test_what_a_reviewer_rejected_counts_as_false() -> None:
     def labelled(some: np.ndarray) -> Labelled:
         judged = replace(snapshot, rejected=some)
         return label_hidden(
-            model.voice, judged, known=known, hidden=parts.calibrate, aside=parts.test[40:], step="", progress=silent
+            model.voice,
+            judged,
+            known=known,
+            hidden=parts.calibrate,
+            aside=parts.test[40:],
+            competing=NONE,
+            step="",
+            progress=silent,
         )
 
     without = labelled(snapshot.rejected)
@@ -218,7 +226,7 @@ def test_the_test_fold_is_neither_true_nor_false() -> None:
     model = made_up_model(snapshot).kge
     known = np.concatenate([parts.train, parts.select])
     data = label_hidden(
-        model, snapshot, known=known, hidden=parts.calibrate, aside=parts.test, step="", progress=silent
+        model, snapshot, known=known, hidden=parts.calibrate, aside=parts.test, competing=NONE, step="", progress=silent
     )
     scorer = Scorer(model, Admissible(snapshot, known, parts.test))
     forbidden = {tuple(edge) for edge in np.concatenate([known, parts.test]).tolist()}
@@ -234,9 +242,31 @@ def test_the_test_fold_is_neither_true_nor_false() -> None:
     assert positives > 30
 
 
+def test_what_competes_is_neither_and_makes_voices_less_sure_of_the_others() -> None:
+    snapshot, parts = benchmark("umls"), split_of("umls")
+    model, weighed = made_up_model(snapshot).kge, np.concatenate([parts.select, parts.fuse])
+
+    def evidence(aside: np.ndarray, competing: np.ndarray) -> dict[tuple[int, ...], bool]:
+        rows = {"known": parts.train, "hidden": parts.calibrate, "aside": aside, "competing": competing}
+        data = label_hidden(model, snapshot, **rows, step="", progress=silent)
+        sure.append(float(data.features[:, 1].mean()))
+        return {(r, *x): true for r, x, true in zip(data.relations, data.features.tolist(), data.true, strict=True)}
+
+    sure: list[float] = []
+    alone = evidence(np.concatenate([weighed, parts.test]), NONE)
+    among = evidence(parts.test, weighed)
+    everything = evidence(parts.test, NONE)
+    assert sum(alone.values()) > 0
+    assert 0 < sum(among.values()) <= parts.calibrate.shape[0]
+    assert sure[1] < sure[0]
+    assert among.keys() < everything.keys(), "the same evidence, and fewer rows"
+    assert all(everything[row] == true for row, true in among.items())
+    assert not any(true for row, true in everything.items() if row not in among), "none of them was a hidden edge"
+
+
 def test_a_sample_of_the_queries_stands_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot, parts = benchmark("umls"), split_of("umls")
-    parts_of = {"known": parts.train, "hidden": parts.calibrate, "aside": parts.test}
+    parts_of = {"known": parts.train, "hidden": parts.calibrate, "aside": parts.test, "competing": NONE}
     model = made_up_model(snapshot).kge
     everything = label_hidden(model, snapshot, **parts_of, step="", progress=silent)
     monkeypatch.setattr(hidden, "ROWS", 1)  # fifty queries per relation and direction

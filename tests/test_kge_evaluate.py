@@ -14,6 +14,7 @@ from kgsync.kge import evaluate as evaluate_module
 from kgsync.kge.evaluate import evaluate, rank
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import DistMult, KgeModel, create
+from kgsync.kge.ranks import Metrics
 from kgsync.kge.slices import CLASSES, cardinality, slices
 
 ENTITIES, RELATIONS = 25, 3
@@ -168,3 +169,13 @@ def test_slices_tell_relations_entities_and_reversed_triples_apart_by_train_alon
         "reverse": 10,
     }
     assert metrics.to_dict()["slices"]["entities"]["unseen"]["count"] == 2
+
+
+@pytest.mark.parametrize(
+    "model", [coarse(), Constant(ENTITIES, RELATIONS, 1, 0)], ids=["some ties", "nothing but ties"]
+)
+def test_metrics_come_back_from_their_json_with_all_their_parts(model: KgeModel) -> None:
+    triples = random_triples(60, 4)
+    metrics = evaluate(model, triples[:20], KnownAnswers(triples, ENTITIES, RELATIONS), train=triples[20:])
+    assert metrics.slices["cardinality"]
+    assert Metrics.from_dict(json.loads(json.dumps(metrics.to_dict()))) == metrics

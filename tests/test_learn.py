@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from kgsync.cli.sync import _voices as chosen
 from kgsync.cli.sync import train as command
 from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.cotrain import Lesson
-from kgsync.errors import ConfigError, DataError
+from kgsync.errors import ConfigError, DataError, TransientError
 from kgsync.identity import Entity
 from kgsync.learn import train
 from kgsync.model import Model
@@ -83,7 +86,48 @@ def test_a_trained_model_is_taken_from_the_folder(tmp_path: Path) -> None:
     other = train(snapshot, config=replace(TINY, seed=1), folder=folder, progress=other_steps)
     assert first.id == second.id != other.id
     assert first_steps == other_steps != second_steps == set()
-    assert sorted(path.name for path in folder.iterdir()) == sorted([first.id, other.id])
+    assert sorted(path.name for path in folder.glob("[!.]*")) == sorted([first.id, other.id])
+    assert {path.stat().st_size for path in folder.glob(".*")} == {0}, "only locks stay beside them"
+
+
+def test_a_second_training_of_the_same_is_told_to_wait_and_another_one_is_not(tmp_path: Path) -> None:
+    snapshot, refused = graph(ring(60)), list[str]()
+
+    def meanwhile(step: str, done: int, total: int | None) -> None:
+        if refused:
+            return
+        with pytest.raises(TransientError) as caught:
+            train(snapshot, config=TINY, folder=tmp_path)
+        refused.append(str(caught.value))
+        train(snapshot, config=replace(TINY, seed=1), folder=tmp_path)
+
+    model = train(snapshot, config=TINY, folder=tmp_path, progress=meanwhile)
+    assert len(refused) == 1
+    assert refused[0].startswith(f"another process is busy with the same training in {tmp_path}; wait for it")
+    assert train(snapshot, config=TINY, folder=tmp_path).id == model.id
+
+
+def test_a_training_that_was_killed_holds_up_no_other(tmp_path: Path) -> None:
+    snapshot = graph(ring(60))
+    snapshot.save(tmp_path)
+    script = (
+        "import os, signal; from pathlib import Path; from kgsync.kge.config import TrainConfig; "
+        "from kgsync.learn import train; from kgsync.snapshot import Snapshot; "
+        f"train(Snapshot.load(Path({str(tmp_path / snapshot.id)!r})), config=TrainConfig(**{asdict(TINY)!r}), "
+        f"folder=Path({str(tmp_path / 'models')!r}), progress=lambda *_: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    assert len(list((tmp_path / "models").glob(".lock.*.training"))) == 1
+    assert train(snapshot, config=TINY, folder=tmp_path / "models").metrics.test_triples > 0
+
+
+def test_a_model_that_is_not_whole_yet_is_not_taken(tmp_path: Path) -> None:
+    snapshot = graph(ring(60))
+    model = train(snapshot, config=TINY, folder=tmp_path)
+    (tmp_path / model.id).rename(tmp_path / f".{model.id}.17.tmp")
+    steps = Steps()
+    assert train(snapshot, config=TINY, folder=tmp_path, progress=steps).id == model.id
+    assert steps, "it was trained again"
 
 
 def test_another_split_is_another_model(tmp_path: Path) -> None:
@@ -218,11 +262,12 @@ def test_the_command_trains_the_voices_that_its_mode_names(
 
 def test_the_options_say_which_voices_learn_and_how_long() -> None:
     own = VoicesConfig(rules=False, rounds=3, budget=60.0)
-    assert chosen(own, None, None, None) == own
-    assert chosen(own, "cotrain", None, None) == VoicesConfig(rounds=3, budget=60.0)
-    assert chosen(VoicesConfig(), "cotrain", None, 90.0) == VoicesConfig(rounds=1, budget=90.0)
-    assert chosen(own, "lm", None, None) == VoicesConfig(embeddings=False, rules=False, tune_encoder=True, budget=60.0)
-    assert chosen(own, "text", 2, None) == VoicesConfig(embeddings=False, rules=False, rounds=2, budget=60.0)
+    assert chosen(own, None, rounds=None, budget=None) == own
+    assert chosen(own, "cotrain") == VoicesConfig(rounds=3, budget=60.0)
+    assert chosen(VoicesConfig(), "cotrain", budget=90.0) == VoicesConfig(rounds=1, budget=90.0)
+    assert chosen(own, "lm") == VoicesConfig(embeddings=False, rules=False, tune_encoder=True, budget=60.0)
+    assert chosen(own, "text", rounds=2) == VoicesConfig(embeddings=False, rules=False, rounds=2, budget=60.0)
+    assert chosen(own, None, encoder="mine") == replace(own, encoder="mine")
 
 
 def test_a_model_of_another_format_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -258,6 +258,15 @@ def test_a_plan_knows_its_model_snapshot_and_database() -> None:
     assert (plan.model, plan.snapshot_id, plan.database) == (model.card(), model.snapshot.id, database)
 
 
+def test_a_relation_may_be_named_by_the_id_that_it_had_in_loaded_files() -> None:
+    snapshot = graph([(f"e{i}", relation, f"e{i + 1}") for i in range(9) for relation in ("R", "WON_2")])
+    model = made_up_model(replace(snapshot, relation_ids={"WON_2": "/award/won"}))
+    plan = model.predict(relations=["/award/won"], min_score=0.0)
+    assert {edge.relation for edge in plan.edges} == {"WON_2"}
+    assert plan.scope.relations == ("WON_2",)
+    assert plan.id == model.predict(relations=["WON_2"], min_score=0.0).id
+
+
 def test_a_model_whose_scores_are_no_numbers_is_refused() -> None:
     model = made_up_model(graph(born_in(9), KINDS))
     model.kge.relations.data[0, 0] = math.nan

@@ -15,7 +15,7 @@ from kgsync.cli.options import share_of
 from kgsync.cli.write import write
 from kgsync.errors import DataError
 from kgsync.plan import Plan
-from kgsync.promise import Nulls, false_shares
+from kgsync.promise import Nulls, false_shares, most
 
 
 def drawn(rng: np.random.Generator, n: int, *, share: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
@@ -34,8 +34,8 @@ def test_selected_candidates_are_false_no_more_often_than_promised(promised: flo
         chosen = false_shares(nulls.p_values(scores), len(scores)) <= promised
         shares.append((~true[chosen]).mean() if chosen.any() else 0.0)
         found.append(chosen.sum())
-    assert np.mean(shares) <= promised + 2 * np.std(shares) / np.sqrt(len(shares))
-    assert np.mean(shares) > 0.6 * promised, "far too careful"
+    assert np.mean(np.array(shares) <= promised) >= 0.8, "nine of ten calibrations, and chance in what is selected"
+    assert np.mean(shares) > 0.35 * promised, "far too careful"
     assert np.mean(found) > 20
 
 
@@ -68,7 +68,8 @@ def test_thinned_p_values_are_never_smaller_than_exact_ones(nulls: list[float], 
     own = np.array(nulls * 7)
     weights = np.random.default_rng(seed).integers(1, 4, len(own)).astype(float)
     kept = Nulls.of(own, np.zeros(len(own), bool), weights)
-    exact = np.array([(1 + weights[own >= score].sum()) / (1 + weights.sum()) for score in asked])
+    as_high, weight = np.array([weights[own >= score].sum() for score in asked]), kept.weight or 1.0
+    exact = np.minimum(most(as_high, weight) / (1 + weights.sum()), 1.0)
     found = kept.p_values(np.array(asked))
     assert (found >= exact - 1e-12).all()
     assert (Nulls.from_dict(kept.to_dict()).p_values(np.array(asked)) == found).all()
@@ -76,7 +77,17 @@ def test_thinned_p_values_are_never_smaller_than_exact_ones(nulls: list[float], 
 
 def test_a_score_higher_than_every_false_one_has_the_smallest_p_value() -> None:
     nulls = Nulls.of(np.array([0.1, 0.5]), np.array([False, False]), np.ones(2))
-    assert nulls.p_values(np.array([0.9, 0.5, 0.3, 0.1])).tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 1])
+    bounds = most(np.array([0, 1, 1, 2]))
+    assert nulls.p_values(np.array([0.9, 0.5, 0.3, 0.1])).tolist() == pytest.approx(np.minimum(bounds / 3, 1).tolist())
+
+
+def test_as_many_false_ones_as_seen_are_expected_at_most_nine_times_in_ten() -> None:
+    rng = np.random.default_rng(3)
+    for mean in (0.2, 1.0, 5.0, 40.0):
+        assert (most(rng.poisson(mean, 20_000)) >= mean).mean() >= 0.89
+        few = rng.poisson(mean / 4, 20_000)  # each stands for four
+        assert (most(4.0 * few, 4.0) >= mean).mean() >= 0.89
+    assert most(1_000) < 1_050, "many are counted well"
 
 
 def test_a_whole_plan_promises_and_a_plan_for_named_relations_does_not() -> None:
@@ -119,7 +130,7 @@ def test_p_values_above_the_least_score_are_those_of_all_candidates() -> None:
     assert len(high.scores) < len(whole.scores)
     assert high.p_values(np.array([0.29])).tolist() == [1.0]
     nothing = Nulls.of(scores, np.ones(500, bool), np.ones(500), least=0.3)
-    assert nothing.p_values(np.array([0.5, 0.1])).tolist() == pytest.approx([1 / 501, 1.0])
+    assert nothing.p_values(np.array([0.5, 0.1])).tolist() == pytest.approx([most(0) / 501, 1.0])
 
 
 def test_the_model_says_what_its_promises_came_to() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import neo4j
 import pytest
@@ -10,7 +14,9 @@ import pytest
 from kgsync.config import GraphConfig, LabelConfig, PullConfig
 from kgsync.errors import AccessError, DataError, KgsyncError, NotFoundError, TransientError
 from kgsync.graph.connection import Connection
+from kgsync.graph.load import load
 from kgsync.graph.pull import Selection, pull
+from kgsync.graph.server import LocalServer
 from kgsync.identity import Entity
 from kgsync.snapshot import Snapshot
 
@@ -64,6 +70,22 @@ def test_chunks_and_pages_do_not_change_the_snapshot(
     assert len(whole.triples) > 500
     assert small.id == whole.id
     assert triples(small) == triples(whole)
+
+
+def test_keys_beyond_the_basic_plane_are_asked_for_in_lists(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the key has no index, each range is a pass over all nodes of the label."""
+    run(graph_db, "UNWIND range(0, 99) AS i CREATE (:City {id: '😀' + i})-[:ROAD]->(:City {id: 'k' + i})")
+    asked: list[dict[str, Any]] = []
+
+    def noting(tx: neo4j.ManagedTransaction, text: str, parameters: dict[str, Any]) -> neo4j.Result:
+        asked.extend(parameters.get("bounds", ()))
+        return tx.run(text, parameters)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("kgsync.graph.pull.run", noting)
+    assert len(pull(connection, CITIES, config=PullConfig(chunk=25), folder=tmp_path).triples) == 100
+    assert [sorted(bound) for bound in asked] == [["hi", "lo"]] * 4 + [["keys"]] * 4
 
 
 def test_keys_beyond_the_basic_plane_keep_their_ranges_whole(
@@ -283,6 +305,84 @@ def test_a_change_between_the_parts_of_an_interrupted_pull_is_drift(
     assert len(snapshot.triples) == 29  # the one that is gone was read before
     assert snapshot.origin["drift"] == {"changed": True, "counts": {"ROAD": [29, 28]}}
     assert snapshot.origin["bookmark"] == bookmark
+
+
+ROAD_OF_KM = "MATCH ()-[r:ROAD]->() WHERE r.km > 10 RETURN r"
+
+
+@pytest.mark.parametrize(
+    ("selection", "step"),
+    [
+        (Selection(cypher=ROAD_OF_KM), "pull: entities"),
+        (Selection(seeds=("City:5", "City:x5"), hops=3), "pull: hops"),
+        (Selection(seeds=("City:5", "City:x5"), hops=3), "pull: entities"),
+    ],
+    ids=["query", "seeds while they hop", "seeds"],
+)
+def test_a_killed_pull_of_a_part_of_the_graph_goes_on_where_it_stopped_and_tells_of_drift(
+    selection: Selection,
+    step: str,
+    graph_db: neo4j.Driver,
+    any_server: LocalServer,
+    connection: Connection,
+    tmp_path: Path,
+) -> None:
+    run(graph_db, "UNWIND range(0, 19) AS i CREATE (:City {id: i, n: i}), (:City {id: 'x' + i, n: 100 + i})")
+    run(graph_db, "MATCH (a:City), (b:City) WHERE b.n = a.n + 1 CREATE (a)-[:ROAD {km: 20}]->(b)")
+    config = PullConfig(chunk=2)
+    undisturbed = pull(connection, CITIES, selection=selection, config=config, folder=tmp_path / "undisturbed")
+    again = pull(connection, CITIES, selection=selection, folder=tmp_path / "undisturbed")
+    assert again.id == undisturbed.id, "chunks change nothing"
+    script = f"""
+import os, signal
+from pathlib import Path
+import neo4j
+from kgsync.config import GraphConfig, LabelConfig, PullConfig
+from kgsync.graph.connection import Connection
+from kgsync.graph.pull import Selection, pull
+
+def kill(step, done, total):
+    if step == {step!r}:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with neo4j.GraphDatabase.driver({any_server.uri!r}, auth=({any_server.username!r}, os.environ["SECRET"])) as driver:
+    pull(Connection.wrap(driver, "neo4j"), {CITIES!r}, selection={selection!r}, config={config!r},
+         folder=Path({str(tmp_path)!r}), progress=kill)
+"""
+    killed = subprocess.run([sys.executable, "-c", script], env={"SECRET": any_server.password()}, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    [partial] = tmp_path.glob(".pull-*")
+    assert list(partial.glob("*.parquet"))
+    run(graph_db, "MATCH (:City {id: 5})-[r:ROAD]->() DELETE r")
+    snapshot = pull(connection, CITIES, selection=selection, config=config, folder=tmp_path)
+    assert triples(snapshot) == triples(undisturbed), "the one that is gone was read before"
+    assert snapshot.id == undisturbed.id
+    assert snapshot.origin["drift"] == {"changed": True, "counts": {"ROAD": [38, 37]}}
+    assert not partial.exists()
+    assert len(pull(connection, CITIES, selection=selection, folder=tmp_path).triples) < len(undisturbed.triples)
+
+
+def test_a_query_that_does_not_run_leaves_no_parts(connection: Connection, tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        pull(connection, CITIES, selection=Selection(cypher="MATCH (n) RETUR n"), folder=tmp_path)
+    assert not list(tmp_path.glob(".pull-*"))
+
+
+def test_relations_may_be_named_as_the_loaded_files_had_them(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    file = tmp_path / "facts.tsv"
+    file.write_text("a\t/location/country/capital\tb\na\t/location/country/contains\tc\n", encoding="utf-8")
+    load(connection, file)
+    graph = GraphConfig(labels={"Entity": LabelConfig(key="id")})
+    by_id = Selection(relations=("/location/country/capital",))
+    snapshot = pull(connection, graph, selection=by_id, folder=tmp_path)
+    assert snapshot.relations == ("LOCATION_COUNTRY_CAPITAL",)
+    assert snapshot.relation_ids == {"LOCATION_COUNTRY_CAPITAL": "/location/country/capital"}
+    assert Snapshot.load(tmp_path / snapshot.id).relation_ids == snapshot.relation_ids
+    fix = r"did you mean LOCATION_COUNTRY_CAPITAL \(/location/country/capital\)"
+    with pytest.raises(NotFoundError, match=f"the graph has no relation '/location/country/captial'; {fix}"):
+        pull(connection, graph, selection=Selection(relations=("/location/country/captial",)), folder=tmp_path)
 
 
 def test_labels_in_another_order_do_not_go_on_with_an_interrupted_pull(

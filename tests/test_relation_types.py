@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kgsync.errors import NotFoundError
 from kgsync.graph import names
-from kgsync.graph.relation_types import OWN, assign, type_name
+from kgsync.graph.relation_types import OWN, Noted, assign, type_name
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,42 @@ def test_every_relation_has_a_type_of_its_own_that_later_loads_keep(
     for type_ in both.values():
         assert names.refusal(type_) is None
         assert type_ not in OWN
+
+
+TYPES = ("FIELD_OF_WORK", "KNOWS", "LOCATION_COUNTRY_CAPITAL", "knownFor")
+NOTED = Noted(
+    ids={"FIELD_OF_WORK": "P101", "LOCATION_COUNTRY_CAPITAL": "/location/country/capital", "KNOWS": "KNOWS"},
+    names={"FIELD_OF_WORK": "field of work", "KNOWS": "knows of", "knownFor": "knows of"},
+)
+
+
+@pytest.mark.parametrize(
+    ("asked", "type_"),
+    [
+        ("LOCATION_COUNTRY_CAPITAL", "LOCATION_COUNTRY_CAPITAL"),
+        ("/location/country/capital", "LOCATION_COUNTRY_CAPITAL"),
+        ("P101", "FIELD_OF_WORK"),
+        ("field of work", "FIELD_OF_WORK"),
+        ("knows of", None),
+        ("", None),
+    ],
+)
+def test_a_relation_is_named_by_its_type_its_id_or_its_words(asked: str, type_: str | None) -> None:
+    assert NOTED.meant(asked, TYPES) == type_
+
+
+def test_a_type_is_meant_before_an_id_that_reads_like_it() -> None:
+    assert Noted(ids={"A": "B", "B_2": "A"}).meant("A", ("A", "B_2")) == "A"
+
+
+@pytest.mark.parametrize(
+    ("asked", "fix"),
+    [
+        ("/location/country/captial", r"did you mean LOCATION_COUNTRY_CAPITAL \(/location/country/capital\)\?"),
+        ("Knows", r"did you mean KNOWS, knownFor\?"),
+        ("xyz", r"it has FIELD_OF_WORK \(P101\), KNOWS, LOCATION_COUNTRY_CAPITAL \(/location/country/capital\), known"),
+    ],
+)
+def test_an_unknown_relation_is_refused_with_the_types_that_may_be_meant_and_their_ids(asked: str, fix: str) -> None:
+    with pytest.raises(NotFoundError, match=f"the graph has no relation '{asked}'; {fix}"):
+        NOTED.find(asked, TYPES, "the graph")

@@ -180,6 +180,20 @@ def test_the_page_says_what_the_run_did(whole: Workspace, model: Model, text: st
         assert file in text
 
 
+def test_the_card_says_what_the_model_is_worth_by_part(whole: Workspace, model: Model) -> None:
+    measured = model.metrics.test
+    assert measured is not None
+    lines = card(Dossier.read(whole)).splitlines()
+    index = f"{measured.adjusted_mean_rank_index:.3f}"
+    assert f"| adjusted mean rank index (1 is perfect, 0 is chance) | {index} |" in lines
+    parts = {line.split(" | ")[0]: line for line in lines}
+    for name, part in (
+        ("heads asked", measured.sides["head"]),
+        ("relations N-N", measured.slices["cardinality"]["N-N"]),
+    ):
+        assert f"{part.mrr:.3f} | {part.hits_at_10:.3f} |" in parts[f"| {name}"]
+
+
 def test_reasons_are_facts_of_the_snapshot(whole: Workspace) -> None:
     from kgsync.report.reasons import reasoned
 

@@ -319,6 +319,9 @@ def test_a_filter_narrows_by_score_status_run_and_ends(graph_db: neo4j.Driver, c
 
     assert heads(Filter(relation="SPEAKS")) == ["country10", "country5", "country8"]
     assert heads(Filter(relation="SPEAKS", max_score=0.5)) == ["country8"]
+    assert heads(Filter(relation="/country/language")) == []
+    query(graph_db, "CREATE (:__KgsyncRelation {type: 'SPEAKS', id: '/country/language'})")
+    assert heads(Filter(relation="/country/language")) == heads(Filter(relation="SPEAKS"))
     assert heads(Filter(run_id="run2")) == ["country8"]
     assert heads(Filter(statuses=("rejected",))) == ["country32"]
     assert heads(Filter(head=EndFilter("Person"))) == ["person35", "person37"]

@@ -19,6 +19,7 @@ from kgsync.graph.connection import Connection
 from kgsync.graph.review import SLICE, Filter
 from kgsync.review import bulk, queue, worth
 from kgsync.review.asked import asked
+from kgsync.review.counts import Tally
 from kgsync.review.desk import Desk
 from kgsync.review.queue import WINDOW, Item, Queue, mixed
 from kgsync.review.worth import Beliefs, Decided, learn
@@ -85,6 +86,20 @@ def test_whatever_was_decided_a_chance_is_a_probability_and_keeps_the_order_of_t
 
 
 @pytest.mark.newest
+def test_what_is_counted_in_all_edges_is_not_counted_for_every_click(
+    graph_db: neo4j.Driver, connection: Connection
+) -> None:
+    ids = make_many(graph_db, 30)
+    review.accept(connection, ids[:3], by="ana")
+    tally = Tally(connection)
+    which = Filter(statuses=("proposed",))
+    first, beliefs = tally.counts(which), tally.beliefs()
+    assert (first.reviewed, beliefs) == (3, queue.learned(connection))
+    review.reject(connection, ids[3:6], by="ana")
+    assert (tally.counts(which).reviewed, tally.beliefs()) == (3, beliefs)
+    assert Tally(connection).counts(which).reviewed == 6
+
+
 def test_the_graph_sorts_by_the_same_worth_as_the_formula(graph_db: neo4j.Driver, connection: Connection) -> None:
     ids = make_many(graph_db, 90)
     review.accept(connection, ids[60:70], by="ana")

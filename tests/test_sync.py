@@ -12,7 +12,7 @@ from example_graphs import folder_of
 
 import kgsync
 from kgsync.config import Config, GraphConfig, LabelConfig, PredictConfig, VoicesConfig, WriteConfig
-from kgsync.errors import TransientError
+from kgsync.errors import ConfigError, TransientError
 from kgsync.graph import review
 from kgsync.graph.graph import Graph
 from kgsync.graph.load import load
@@ -101,6 +101,22 @@ def test_a_repeated_sync_writes_no_edge(graph: Graph, graph_db: neo4j.Driver) ->
     assert (third.written.created, third.written.updated, third.written.expired) == (0, 0, 0)
     assert Plan.load(third.run.plan_folder).id == third.plan.id
     assert dump(graph_db) == written, "what is not promised is still predicted"
+
+
+def test_a_sync_from_python_writes_only_what_is_promised(ring: Graph, graph_db: neo4j.Driver) -> None:
+    plan = ring.sync(commit=False).plan
+    shares = sorted(edge.own_false_share or 0.0 for edge in plan.edges)
+    share = min(max(shares[len(shares) // 2], 0.001), 0.999)
+    result = ring.sync(max_false=share, each_relation=True)
+    assert result.plan.id == plan.promising(share, each_relation=True).id != plan.id
+    assert result.written.created == len(result.plan) == sum("PREDICTED" in row for row in dump(graph_db))
+
+
+@pytest.mark.parametrize("share", [10, 1.0, 0.0, -0.1, float("nan")])
+def test_a_promise_that_is_no_share_is_refused_before_anything_is_pulled(share: float, ring: Graph) -> None:
+    with pytest.raises(ConfigError, match=r"max_false is .* between 0 and 1"):
+        ring.sync(max_false=share)
+    assert not ring.workspace.root.exists()
 
 
 def test_rejected_edges_never_return_even_after_a_rollback_and_accepted_ones_become_knowledge(

@@ -15,7 +15,7 @@ from test_lm_models import real_cache, tiny_decoder
 from kgsync import sample, triple_files
 from kgsync.cli.verbalize import verbalize as command
 from kgsync.config import SplitConfig
-from kgsync.errors import ConfigError
+from kgsync.errors import NotFoundError
 from kgsync.identity import Entity
 from kgsync.lm import causal, models, wording
 from kgsync.lm.assistant import Local, Served
@@ -200,4 +200,4 @@ def test_proposals_are_saved_only_on_request_and_used_then(
     shown = {row["relation"]: row for row in json.loads(run(workspace, "--json").output)}
     assert shown["SPEAKS"]["template"] == proposed["template"]
     assert config.read_text(encoding="utf-8").startswith("[train]\nrank = 8  # mine\n")
-    assert isinstance(run(workspace, "--propose", "--relation", "NOWHERE").exception, ConfigError)
+    assert isinstance(run(workspace, "--propose", "--relation", "NOWHERE").exception, NotFoundError)

@@ -1,5 +1,4 @@
-// promises: read-only; the names in words of relationship types, where `kgsync load` noted them
-// columns: relation, name
+// promises: read-only; what relationship types stand for, where `kgsync load` noted it
+// columns: relation, id (of the relation in the files), name (in words, or null)
 MATCH (n:__KgsyncRelation)
-WHERE n.name IS NOT NULL
-RETURN n.type AS relation, n.name AS name
+RETURN n.type AS relation, n.id AS id, n.name AS name

@@ -22,13 +22,15 @@ def label_hidden(
     known: Edges,
     hidden: Edges,
     aside: Edges,
+    competing: Edges,
     step: str,
     progress: Progress,
 ) -> Labelled:
     """Return the candidates that prediction makes when only `known` is known, labelled by `hidden`.
 
-    `aside` is kept out of the candidates: true edges that are neither known nor hidden. What a reviewer rejected is a
-    candidate, and false: without it the others would look better than what prediction proposes.
+    True edges that are neither can be kept `aside`, where they are no candidates, or be `competing`: the voices choose
+    between them and the hidden ones, as between all that is missing in the end, and then they are left out. What a
+    reviewer rejected is a candidate, and false: without it the others would look better than what prediction proposes.
     """
     admissible = Admissible(snapshot, known, aside)
     scorer = Scorer(model, admissible)
@@ -44,10 +46,12 @@ def label_hidden(
         asked_tails, tail_weights = _sample(tails, edges[:, 2], limit, admissible.n_entities, random)
         found = scorer.candidates(relation, asked_heads, asked_tails)
         n = admissible.n_entities
-        true = np.isin(found.heads * n + found.tails, edges[:, 0] * n + edges[:, 2])
+        codes, others = found.heads * n + found.tails, competing[competing[:, 1] == relation].astype(np.int64)
+        true = np.isin(codes, edges[:, 0] * n + edges[:, 2])
         weights = np.where(found.from_head, head_weights[found.heads], tail_weights[found.tails])
-        parts.append((found.features, true, weights))
-        relations += [relation] * len(found)
+        judged = ~np.isin(codes, others[:, 0] * n + others[:, 2])
+        parts.append((found.features[judged], true[judged], weights[judged]))
+        relations += [relation] * int(judged.sum())
     progress(step, len(snapshot.relations), len(snapshot.relations))
     rows, true, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Labelled(

@@ -103,8 +103,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        again = "Run the same command to go on (benchmark and tune begin again)."
-        click.echo(f"Interrupted; nothing is half-written. {again}", err=True)
+        click.echo("Interrupted; nothing is half-written. Run the same command to go on.", err=True)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

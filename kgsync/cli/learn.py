@@ -45,12 +45,20 @@ from kgsync.config import Config
     metavar="FORMAT FOLDER",
     help="Write the model as `kgsync export` does.",
 )
+@click.option(
+    "--workspace",
+    type=click.Path(path_type=Path),
+    default=Path(".kgsync"),
+    show_default=True,
+    help="Folder in which an interrupted run waits.",
+)
 @json_option
 def benchmark(
     folder: Path,
     config: Config,
     budget: float | None,
     export: tuple[str, Path] | None,
+    workspace: Path,
     as_json: bool,
     **chosen: Any,
 ) -> None:
@@ -58,6 +66,8 @@ def benchmark(
 
     FOLDER holds train, valid and test as .tsv, .txt or .csv, or OpenKE's train2id.txt and so on. Valid chooses the
     best epoch, and with --budget the settings; test is looked at once, at the end.
+
+    Interrupted or killed, the same command goes on, and the time that it took counts in the budget.
     """
     from kgsync import benchmark as benchmarks
     from kgsync import dataset, report
@@ -67,7 +77,8 @@ def benchmark(
     settings = replace(config.train, **{name: value for name, value in chosen.items() if value is not None})
     if export is not None:
         exports.check(settings.model, *export)
-    done = benchmarks.run(graph, settings, budget=budget, tried=_show, progress=terminal_progress())
+    progress = terminal_progress()
+    done = benchmarks.run(graph, settings, budget=budget, tried=_show, folder=workspace, progress=progress)
     if as_json:
         click.echo(done.to_json())
     else:
@@ -86,14 +97,16 @@ def benchmark(
 def tune(config: Config, workspace: Path, snapshot_id: str | None, budget: float, yes: bool) -> None:
     """Search for the training settings that suit the graph, and with --yes save them in kgsync.toml.
 
-    Shows every trial. The next `kgsync train` then trains with the best settings.
+    Shows every trial. The next `kgsync train` then trains with the best settings. Interrupted or killed, the same
+    command goes on, and the time that it took counts in the budget.
     """
     from kgsync import learn
     from kgsync.runs import Workspace
     from kgsync.snapshot import Snapshot
 
-    snapshot = Snapshot.load(Workspace(workspace).snapshot(snapshot_id))
-    best = learn.tune(snapshot, config=config.train, split=config.split, seconds=budget, tried=_show)
+    place = Workspace(workspace)
+    snapshot = Snapshot.load(place.snapshot(snapshot_id))
+    best = learn.tune(snapshot, config=config.train, split=config.split, seconds=budget, tried=_show, folder=place.root)
     found = {"loss": best.loss, "n3": best.n3, "relation_weight": best.relation_weight}
     click.echo("Best: " + ", ".join(f"{name} = {value}" for name, value in found.items()))
     path = config_path()
@@ -105,9 +118,9 @@ def tune(config: Config, workspace: Path, snapshot_id: str | None, budget: float
 
 
 def _show(trial: Any) -> None:
-    config = trial.config
+    config, kept = trial.config, ", kept from before the interruption" if trial.kept else ""
     click.echo(
         f"{trial.triples:>9,} triples, {config.epochs:>3} epochs  {config.loss:<7}  n3 {config.n3:<6g}"
-        f" relation_weight {config.relation_weight:<6g} valid MRR {trial.mrr:.4f}  {trial.seconds:.1f} s",
+        f" relation_weight {config.relation_weight:<6g} valid MRR {trial.mrr:.4f}  {trial.seconds:.1f} s{kept}",
         err=True,
     )

@@ -145,3 +145,5 @@ def _report(done: Taught) -> None:
     )
     kept = "the weights of before: nothing better was found" if run.kept == 0 else f"{change:+.1%} on other text"
     click.echo(f"Kept {kept}. {done.id} is in {done.path}")
+    if run.kept and done.kind == "encoder":
+        click.echo(f"It reads the texts for a model: `kgsync train --encoder {done.path}`")

@@ -43,7 +43,9 @@ def _filter_options(command: F) -> F:
         click.option("--head", metavar="LABEL[:KEY]", help="Only edges from these entities."),
         click.option("--max-score", type=float, metavar="P", help="Only edges with this score or a lower one."),
         click.option("--min-score", type=float, metavar="P", help="Only edges with this score or a higher one."),
-        click.option("--relation", metavar="TYPE", help="Only edges of this relation."),
+        click.option(
+            "--relation", metavar="TYPE", help="Only edges of this relation (its type, or its id in loaded files)."
+        ),
     ):
         command = option(command)
     return command
@@ -105,7 +107,7 @@ def review(
         if web:
             _serve(desk, port)
         else:
-            one_by_one(desk, replace(which, statuses=("proposed",)))
+            one_by_one(desk, replace(reviews.by_type(connection, which), statuses=("proposed",)))
 
 
 def _nothing_before(context: click.Context) -> None:

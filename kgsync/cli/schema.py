@@ -21,7 +21,7 @@ from kgsync.cli.options import (
     terminal_progress,
 )
 from kgsync.config import Config
-from kgsync.errors import FindingsError, NotFoundError
+from kgsync.errors import FindingsError
 
 if TYPE_CHECKING:
     from kgsync.graph.connection import Connection
@@ -196,11 +196,9 @@ def _wanted(connection: Connection, config: Config, relations: Iterable[str] = (
 
     wanted = tuple(relations) or config.graph.relations or None
     if wanted:
-        known = inspect.relation_counts(connection)
-        for relation in wanted:
-            if relation not in known:
-                raise NotFoundError(f"the graph has no relation {relation!r}", fix=f"it has: {', '.join([*known][:8])}")
-    return tuple(wanted) if wanted else None
+        noted, known = inspect.relation_notes(connection), inspect.relation_counts(connection)
+        return tuple(noted.find(relation, known, "the graph") for relation in wanted)
+    return None
 
 
 def _meant(

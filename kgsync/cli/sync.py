@@ -27,6 +27,7 @@ from kgsync.config import Config, VoicesConfig
 from kgsync.errors import FindingsError
 
 F = TypeVar("F", bound=Callable[..., Any])
+ONE_RELATION = "Only this relation (its type, or its id in loaded files)."
 NONE = {"embeddings": False, "rules": False, "text": False, "tune_encoder": False}
 MODES: dict[str, dict[str, Any]] = {
     "kge": {**NONE, "embeddings": True},
@@ -43,7 +44,7 @@ def selection_options(command: F) -> F:
         click.option("--hops", type=click.IntRange(1, 6), default=1, show_default=True, help="Hops around --seed."),
         click.option("--seed", "seeds", multiple=True, metavar="LABEL:KEY", help="Only what is around this entity."),
         click.option("--cypher", default="", metavar="QUERY", help="Only relationships `r` that this query returns."),
-        click.option("--relation", "relations", multiple=True, metavar="TYPE", help="Only this relation."),
+        click.option("--relation", "relations", multiple=True, metavar="TYPE", help=ONE_RELATION),
         click.option("--label", "labels", multiple=True, metavar="LABEL", help="Only entities with this label."),
     ):
         command = option(command)
@@ -73,7 +74,8 @@ def _selection(options: dict[str, Any]) -> Any:
 def pull(config: Config, workspace: Path, as_json: bool, **options: Any) -> None:
     """Copy the subgraph into a snapshot.
 
-    Reads only. Predictions are never pulled as knowledge. An interrupted pull goes on where it stopped.
+    Reads only. Predictions are never pulled as knowledge. An interrupted pull goes on where it stopped; only a query
+    that had not answered yet is asked again.
     """
     from kgsync import report
     from kgsync.graph.graph import Graph
@@ -106,6 +108,7 @@ def pull(config: Config, workspace: Path, as_json: bool, **options: Any) -> None
               help="Let the embeddings go on from this earlier model [without ID: the newest].")  # fmt: skip
 @click.option("--mode", type=click.Choice(list(MODES)), help="Which voices learn [default: as [voices] says].")
 @click.option("--rounds", type=click.IntRange(0), help="Of co-training, at most [default: voices.rounds].")
+@click.option("--encoder", metavar="NAME", help="Reads the texts: a folder or a hub name [default: voices.encoder].")
 @click.option("--budget", callback=seconds_of, metavar="TIME", help="For all voices together [default: voices.budget].")
 def train(
     config: Config,
@@ -115,6 +118,7 @@ def train(
     previous_id: str | None,
     mode: str | None,
     rounds: int | None,
+    encoder: str | None,
     budget: float | None,
 ) -> None:
     """Train a model on a snapshot.
@@ -141,34 +145,32 @@ def train(
         snapshot,
         config=config.train,
         split=config.split,
-        voices=_voices(config.voices, mode, rounds, budget),
+        voices=_voices(config.voices, mode, rounds=rounds, encoder=encoder, budget=budget),
         folder=place.models,
         previous=previous,
         told=lambda lesson: click.echo(report.lesson(lesson), err=True),
         progress=terminal_progress(),
     )
     if as_json:
-        print_json(model.card())
+        print_json(model.card() | {"metrics": model.metrics.to_dict()})
         return
     click.echo("\n".join(report.learned(model)))
     click.echo(table(report.METRIC_HEADER, report.metric_rows(model)))
 
 
-def _voices(voices: VoicesConfig, mode: str | None, rounds: int | None, budget: float | None) -> VoicesConfig:
+def _voices(voices: VoicesConfig, mode: str | None, **chosen: Any) -> VoicesConfig:
     """Return the voices that the options ask for."""
     if mode is not None:
         voices = replace(voices, **MODES[mode])
         voices = replace(voices, rounds=max(voices.rounds, 1) if mode == "cotrain" else 0)
-    if rounds is not None:
-        voices = replace(voices, rounds=rounds)
-    return voices if budget is None else replace(voices, budget=budget)
+    return replace(voices, **{name: value for name, value in chosen.items() if value is not None})
 
 
 @click.command()
 @config_option
 @workspace_option
 @click.option("--model", "model_id", metavar="ID", help="Model to ask [default: the newest].")
-@click.option("--relation", "relations", multiple=True, metavar="TYPE", help="Only this relation.")
+@click.option("--relation", "relations", multiple=True, metavar="TYPE", help=ONE_RELATION)
 @click.option("--from", "heads", multiple=True, metavar="ENTITY", help="Only from this entity (Label:key or name).")
 @click.option("--to", "tails", multiple=True, metavar="ENTITY", help="Only to this entity (Label:key or name).")
 @click.option("--top-k", type=click.IntRange(1), help="Proposals per relation [default: predict.top_k].")

@@ -23,7 +23,6 @@ from kgsync.cli.options import (
     yes_option,
 )
 from kgsync.config import Config
-from kgsync.errors import ConfigError
 
 if TYPE_CHECKING:
     from kgsync.lm.wording import Wording
@@ -181,15 +180,14 @@ def _propose(
     as_json: bool,
 ) -> None:
     from kgsync.lm import assistant, wording
+    from kgsync.question import relation
 
-    if unknown := [relation for relation in relations if relation not in snapshot.relations]:
-        raise ConfigError(f"there is no relation {unknown[0]}", fix=f"it has {', '.join(snapshot.relations[:8])}")
     found = wording.propose(
         words,
         snapshot.relations,
         assistant.find(source, config.endpoint, root),
         names=snapshot.relation_names,
-        only=relations,
+        only=[snapshot.relations[relation(snapshot, name)] for name in relations],
         cache=root / "wordings",
         progress=terminal_progress(),
     )

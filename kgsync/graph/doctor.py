@@ -15,7 +15,7 @@ import neo4j
 
 from kgsync.config import Config
 from kgsync.errors import AccessError, FindingsError, KgsyncError
-from kgsync.graph import keys, names, schema, server, statements
+from kgsync.graph import inspect, keys, names, schema, server, statements
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.settings import ConnectionSettings
 from kgsync.graph.translate import GRANT
@@ -243,8 +243,9 @@ def _configuration(connection: Connection, config: Config) -> Iterator[Finding]:
     for label, entry in config.graph.labels.items():
         yield _label(connection, label, entry.key, constrained=entry.key in constrained.get(label, []))
     known = {row["relation"] for row in connection.read(statements.load("pull/types").text)}
+    noted = inspect.relation_notes(connection)
     for relation in config.graph.relations:
-        if relation not in known:
+        if noted.meant(relation, known) is None:
             yield Finding(
                 "error",
                 f"the graph has no relation {relation}",

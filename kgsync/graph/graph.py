@@ -142,16 +142,27 @@ class Graph:
         hops: int = 1,
         commit: bool = True,
         fresh: bool = False,
+        max_false: float | None = None,
+        each_relation: bool = False,
         progress: Progress = silent,
     ) -> SyncResult:
         """Pull, train, predict, write and validate, as one run; `commit=False` changes nothing in the database.
 
-        Interrupted, the same call goes on. See `kgsync.sync.sync`.
+        With `max_false`, say 0.1, only edges of which at most that share is false (`Plan.promising`). Interrupted, the
+        same call goes on. See `kgsync.sync.sync`.
         """
         from kgsync.sync import sync
 
         selection = Selection(tuple(labels), tuple(relations), cypher, tuple(seeds), hops)
-        return sync(self, selection=selection, commit=commit, fresh=fresh, progress=progress)
+        return sync(
+            self,
+            selection=selection,
+            commit=commit,
+            fresh=fresh,
+            max_false=max_false,
+            each_relation=each_relation,
+            progress=progress,
+        )
 
     def pull(
         self,

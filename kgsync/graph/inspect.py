@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kgsync.graph import names, statements
 from kgsync.graph.connection import Connection
+from kgsync.graph.relation_types import Noted
 
 SAMPLE = 1_000  # nodes that are looked at to see what properties a label has
 _TYPES_PER_REQUEST = 50  # counting many in one statement takes long to plan
@@ -51,6 +52,15 @@ def relation_counts(connection: Connection) -> dict[str, int]:
         counts += connection.read(text)[0]["counts"]
     found = {relation: count for relation, count in zip(usable, counts, strict=True) if count}
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def relation_notes(connection: Connection) -> Noted:
+    """Return what relationship types stand for, where `kgsync load` noted it."""
+    rows = connection.read(statements.load("pull/relation_names").text)
+    return Noted(
+        ids={row["relation"]: row["id"] for row in rows if row["id"] is not None},
+        names={row["relation"]: row["name"] for row in rows if row["name"] is not None},
+    )
 
 
 def properties(connection: Connection, label: str, *, sample: int = SAMPLE) -> list[PropertyLook]:

@@ -2,20 +2,19 @@
 
 Entities come in the order of their keys, then the relationships that start in ranges of
 those keys, as lists (0.5 s for 300,000 relationships, eight times faster than record by record).
-An interrupted pull goes on where it stopped. Neo4j reads are not a snapshot in time: what changed
-meanwhile is reported as drift.
+An interrupted pull goes on where it stopped; a query that had not answered yet is asked again. Neo4j
+reads are not a snapshot in time: what changed meanwhile is reported as drift.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,13 @@ from typing import Any
 import neo4j
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from kgsync import files
 from kgsync.config import GraphConfig, LabelConfig, PullConfig
 from kgsync.errors import DataError, NotFoundError
-from kgsync.graph import inspect, names, statements
+from kgsync.graph import inspect, names, parts, statements
 from kgsync.graph.connection import Connection, run
+from kgsync.graph.parts import Parts, Row
 from kgsync.identity import Entity, Key, named
 from kgsync.progress import Progress, silent
 from kgsync.snapshot import ENTITY_SCHEMA, Snapshot, entity_table, sorted_unique
@@ -37,7 +36,7 @@ from kgsync.snapshot import ENTITY_SCHEMA, Snapshot, entity_table, sorted_unique
 _PAGE = 20_000  # entities per table in memory while they are read
 _RANGES = 10  # key ranges per transaction, and per file of a pull that can be resumed
 _STREAM_TIMEOUT = 3600.0  # seconds, for reading all entities of a label
-STALE = 24 * 3600.0  # seconds after which what an interrupted pull or sync has read is read again
+_LAYOUT = 2  # of the parts: a pull goes on only from those that were cut alike
 
 
 @dataclass(frozen=True)
@@ -95,18 +94,13 @@ class _Puller:
         self.notes: dict[str, Any] = {"withoutKey": {}}
 
     def pull(self) -> Snapshot:
+        self.noted = inspect.relation_notes(self.connection)
         self._check(self._known())
-        if self.selection.cypher or self.selection.seeds:
-            began = self._begin()
-            triples = self._by_query() if self.selection.cypher else self._by_seeds()
-            entities = self._entities_of(triples)
-            return self._save(entities, [self._numbered(triples)], began)
-        partial = self._partial()
-        with files.alone(partial.with_name(f".lock{partial.name}"), "the same pull"):
-            began = self._open(partial)
-            snapshot = self._save(*self._by_labels(partial), began)
-            shutil.rmtree(partial, ignore_errors=True)
-        return snapshot
+        with parts.opened(self._folder(), self._begin) as kept:
+            if self.selection.cypher or self.selection.seeds:
+                triples = self._by_query(kept) if self.selection.cypher else self._by_seeds(kept)
+                return self._save(self._entities_of(triples, kept), [self._numbered(triples)], kept.began)
+            return self._save(*self._by_labels(kept), kept.began)
 
     # what is asked for
 
@@ -121,10 +115,7 @@ class _Puller:
                 raise NotFoundError(
                     f"label {label!r} is not configured", fix=f"configured labels: {', '.join(self.labels)}"
                 )
-        for relation in self.relations:
-            if relation not in known:
-                listed = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
-                raise NotFoundError(f"the graph has no relation {relation!r}", fix=f"it has: {listed}")
+        self.relations = tuple(self.noted.find(relation, known, "the graph") for relation in self.relations)
 
     def _counts(self) -> dict[str, int]:
         """Return the number of relationships of each selected type, from the count store."""
@@ -149,59 +140,39 @@ class _Puller:
 
     # by labels: the whole of them, resumable
 
-    def _open(self, partial: Path) -> dict[str, Any]:
-        """Return how the pull began whose files are kept in `partial`: now, or before it was interrupted."""
-        with files.storing(partial):
-            if partial.exists() and time.time() - partial.stat().st_mtime > STALE:
-                shutil.rmtree(partial)
-            partial.mkdir(parents=True, exist_ok=True)
-        if not (partial / "entities.parquet").exists():  # nothing has been read yet
-            files.write_json(partial / "began.json", self._begin())
-        began: dict[str, Any] = files.read_json(partial / "began.json")
-        return began
-
-    def _by_labels(self, partial: Path) -> tuple[pa.Table, list[np.ndarray[Any, Any]]]:
-        entity_file = partial / "entities.parquet"
-        if entity_file.exists():
-            entities = pq.read_table(entity_file, schema=ENTITY_SCHEMA)
-            self.notes = files.read_json(partial / "notes.json")
-            self._number(entities)
-        else:
-            entities = self._entities()
-            files.write_json(partial / "notes.json", self.notes)
-            _write_table(entities, entity_file)
+    def _by_labels(self, kept: Parts) -> tuple[pa.Table, list[np.ndarray[Any, Any]]]:
+        entities = kept.table("entities", ENTITY_SCHEMA, partial(self._entities, kept.folder / "notes.json"))
+        self.notes = files.read_json(kept.folder / "notes.json")
+        self._number(entities)
         groups = list(self._ranges())
         edges = []
         for number, group in enumerate(groups):
-            file = partial / f"triples-{number:06}.parquet"
-            if not file.exists():
-                _write_table(self._triples(group), file)
-            table = pq.read_table(file)
-            edges.append(table)
+            edges.append(kept.table(f"triples-{number:06}", _TRIPLES, partial(self._triples, group)))
             self.progress("pull: ranges of entities", number + 1, len(groups))
         relations = sorted({relation for table in edges for relation in table["relation"].unique().to_pylist()})
         self.found = tuple(relations)
         numbers = {relation: number for number, relation in enumerate(relations)}
         return entities, [_as_array(table, numbers) for table in edges]
 
-    def _partial(self) -> Path:
+    def _folder(self) -> Path:
         scope = [
+            _LAYOUT,
             self.connection.identity()["id"],
             [[label, asdict(entry)] for label, entry in self.labels.items()],  # in this order: it identifies
             list(self.relations),
             self.selected,
             asdict(self.config),
+            [self.selection.cypher, self.selection.seeds, self.selection.hops if self.selection.seeds else 0],
         ]
         digest = hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:16]
         return self.folder / f".pull-{digest}"
 
-    def _entities(self) -> pa.Table:
+    def _entities(self, notes: Path) -> pa.Table:
         tables = [ENTITY_SCHEMA.empty_table()]
         for position in self.selected:
             tables += self._entities_of_label(position, self._check_keys(self.order[position]))
-        entities = pa.concat_tables(tables)
-        self._number(entities)
-        return entities
+        files.write_json(notes, self.notes)
+        return pa.concat_tables(tables)
 
     def _check_keys(self, label: str) -> int:
         key = self.labels[label].key
@@ -252,8 +223,8 @@ class _Puller:
     def _ranges(self) -> Iterator[list[_Range]]:
         """Yield the keys of all selected labels as ranges, in groups of `_RANGES * chunk` heads.
 
-        The server's `<=` and `ORDER BY` disagree about characters from U+D800 on, so a key with one of
-        those is a range of its own.
+        The server's `<=` and `ORDER BY` disagree about characters from U+D800 on, so keys with one of
+        those are listed.
         """
         group: list[_Range] = []
         heads = 0
@@ -263,10 +234,8 @@ class _Puller:
                 odd = isinstance(key, str) and any(c >= "\ud800" for c in key)
                 kinds["odd" if odd else "plain" if isinstance(key, str) else "integer"].append(key)
             for kind, keys in kinds.items():
-                width = 1 if kind == "odd" else self.config.chunk
-                for i in range(0, len(keys), width):
-                    part = keys[i : i + width]
-                    group.append((position, part[0], part[-1]))
+                for part in _cut(keys, self.config.chunk):
+                    group.append((position, {"keys": part} if kind == "odd" else {"lo": part[0], "hi": part[-1]}))
                     heads += len(part)
                     if heads >= _RANGES * self.config.chunk:
                         yield group
@@ -276,9 +245,9 @@ class _Puller:
 
     def _triples(self, group: list[_Range]) -> pa.Table:
         collected: dict[str, list[list[int]]] = {}
-        for position in sorted({position for position, _, _ in group}):
+        for position, listed in sorted({(position, "keys" in bound) for position, bound in group}):
             label = self.order[position]
-            text = statements.load("pull/triples").fill(
+            text = statements.load("pull/triples_of_keys" if listed else "pull/triples").fill(
                 label=label,
                 key=self.labels[label].key,
                 types=names.type_filter(self.relations),
@@ -286,11 +255,11 @@ class _Puller:
                 tail_label=names.label_case("t", self.order),
                 tail_key=names.key_case("t", self._keys()),
             )
-            bounds = [{"lo": lo, "hi": hi} for p, lo, hi in group if p == position]
+            bounds = [bound for p, bound in group if (p, "keys" in bound) == (position, listed)]
             heads = self.rows[position]
 
             def work(
-                tx: neo4j.ManagedTransaction, text: str = text, bounds: list[dict[str, Key]] = bounds
+                tx: neo4j.ManagedTransaction, text: str = text, bounds: list[dict[str, Any]] = bounds
             ) -> list[tuple[str, int, list[Key], list[Key]]]:
                 return [(r["relation"], r["label"], r["heads"], r["tails"]) for r in run(tx, text, {"bounds": bounds})]
 
@@ -326,37 +295,46 @@ class _Puller:
             "tail_key": names.key_case("t", self._keys()),
         }
 
-    def _by_query(self) -> list[_Row]:
+    def _by_query(self, kept: Parts) -> list[Row]:
         query = names.Fragment(self.selection.cypher.strip().rstrip(";"))
         text = statements.load("pull/triples_of_query").fill(query=query, **self._ends())
-        try:
-            return [_row(record) for record in self.connection.read(text)]
-        except DataError as error:
-            raise DataError(
-                f"the query given with --cypher does not run: {error.what}",
-                fix="make it a read query that returns relationships as `r`",
-            ) from error
 
-    def _by_seeds(self) -> list[_Row]:
+        def read() -> pa.Table:
+            try:
+                return parts.rows_table(self.connection.read(text), self.order)
+            except DataError as error:
+                raise DataError(
+                    f"the query given with --cypher does not run: {error.what}",
+                    fix="make it a read query that returns relationships as `r`",
+                ) from error
+
+        return parts.rows(kept.table("query", parts.ROWS, read))
+
+    def _by_seeds(self, kept: Parts) -> list[Row]:
         frontier: set[tuple[int, Key]] = {self._seed(seed) for seed in self.selection.seeds}
-        seen, triples = set(frontier), set[_Row]()
+        seen, triples = set(frontier), set[Row]()
         for hop in range(self.selection.hops):
-            for position, label in enumerate(self.order):
-                keys = [key for p, key in frontier if p == position]
-                text = statements.load("pull/triples_around").fill(
-                    label=label,
-                    key=self.labels[label].key,
-                    types=names.type_filter(self.relations),
-                    not_earlier=names.not_labels("n", self.order[:position]),
-                    **self._ends(),
-                )
-                for i in range(0, len(keys), self.config.chunk):
-                    triples.update(_row(r) for r in self.connection.read(text, keys=keys[i : i + self.config.chunk]))
+            for position in range(len(self.order)):
+                keys = [key for p, key in sorted(frontier, key=_by_key) if p == position]
+                for number, part in enumerate(_cut(keys, self.config.chunk)):
+                    name = f"hop-{hop}-{position:03}-{number:06}"
+                    triples.update(parts.rows(kept.table(name, parts.ROWS, partial(self._around, position, part))))
             self.progress("pull: hops", hop + 1, self.selection.hops)
             reached = {end for _, head, tail in triples for end in (head, tail)}
             frontier = reached - seen
             seen |= frontier
         return list(triples)
+
+    def _around(self, position: int, keys: list[Key]) -> pa.Table:
+        label = self.order[position]
+        text = statements.load("pull/triples_around").fill(
+            label=label,
+            key=self.labels[label].key,
+            types=names.type_filter(self.relations),
+            not_earlier=names.not_labels("n", self.order[:position]),
+            **self._ends(),
+        )
+        return parts.rows_table(self.connection.read(text, keys=keys), self.order)
 
     def _seed(self, seed: str) -> tuple[int, Key]:
         label, keys = named(seed)
@@ -381,21 +359,26 @@ class _Puller:
         places = {key: place for place, key in enumerate(keys)}
         return sorted(found, key=lambda row: places[row["key"]])
 
-    def _entities_of(self, triples: list[_Row]) -> pa.Table:
-        ends = sorted({end for _, head, tail in triples for end in (head, tail)}, key=lambda e: (e[0], str(e[1])))
+    def _entities_of(self, triples: list[Row], kept: Parts) -> pa.Table:
+        ends = sorted({end for _, head, tail in triples for end in (head, tail)}, key=_by_key)
         ends = ends or [self._seed(seed) for seed in self.selection.seeds]
-        tables = [ENTITY_SCHEMA.empty_table()]
+        tables, done = [ENTITY_SCHEMA.empty_table()], 0
         for position in self.selected:
-            label = self.order[position]
             keys = [key for p, key in ends if p == position]
-            for i in range(0, len(keys), self.config.chunk):
-                page = self._fetch(position, keys[i : i + self.config.chunk])
-                tables.append(_entity_page(label, self.labels[label].key, page))
+            for number, part in enumerate(_cut(keys, self.config.chunk)):
+                name = f"entities-{position:03}-{number:06}"
+                tables.append(kept.table(name, ENTITY_SCHEMA, partial(self._page, position, part)))
+                done += len(part)
+                self.progress("pull: entities", done, len(ends))
         entities = pa.concat_tables(tables)
         self._number(entities)
         return entities
 
-    def _numbered(self, triples: list[_Row]) -> np.ndarray[Any, Any]:
+    def _page(self, position: int, keys: list[Key]) -> pa.Table:
+        label = self.order[position]
+        return _entity_page(label, self.labels[label].key, self._fetch(position, keys))
+
+    def _numbered(self, triples: list[Row]) -> np.ndarray[Any, Any]:
         self.found = tuple(sorted({relation for relation, _, _ in triples}))
         numbers = {relation: number for number, relation in enumerate(self.found)}
         rows = [(self.rows[h[0]].get(h[1]), numbers[r], self.rows[t[0]].get(t[1])) for r, h, t in triples]
@@ -421,7 +404,6 @@ class _Puller:
             (self.rows[h[0]].get(h[1]), numbers.get(r), self.rows[t[0]].get(t[1]))
             for r, h, t in map(_row, self.connection.read(text))
         ]
-        noted = self.connection.read(statements.load("pull/relation_names").text)
         audit = [list(row.values()) for row in self.connection.read(statements.load("pull/audit").text)]
         return Snapshot(
             entities=entities.combine_chunks(),
@@ -429,7 +411,8 @@ class _Puller:
             triples=sorted_unique(np.concatenate(edges) if edges else []),
             rejected=sorted_unique([row for row in rejected if None not in row]),
             key_properties={label: self.labels[label].key for label in self.order},
-            relation_names={row["relation"]: row["name"] for row in noted if row["relation"] in numbers},
+            relation_names={relation: name for relation, name in self.noted.names.items() if relation in numbers},
+            relation_ids={relation: id_ for relation, id_ in self.noted.ids.items() if relation in numbers},
             origin={
                 "database": self.connection.identity(),
                 "selection": asdict(self.selection),
@@ -443,8 +426,7 @@ class _Puller:
         )
 
 
-_Range = tuple[int, Key, Key]  # label number, first and last key
-_Row = tuple[str, tuple[int, Key], tuple[int, Key]]  # relation, (label number, key) of head and of tail
+_Range = tuple[int, dict[str, Any]]  # label number; first and last key, or all of them
 _TRIPLES = pa.schema([("relation", pa.string()), ("head", pa.int32()), ("tail", pa.int32())])
 
 
@@ -455,7 +437,17 @@ def _shared(label: str, key_property: str, key: Key | None) -> DataError:
     )
 
 
-def _row(record: Mapping[str, Any]) -> _Row:
+def _cut(keys: list[Key], size: int) -> Iterator[list[Key]]:
+    return (keys[i : i + size] for i in range(0, len(keys), size))
+
+
+def _by_key(end: tuple[int, Key]) -> tuple[int, str, bool]:
+    """Return what sorts entities: alike in every process, so that their parts are the same."""
+    position, key = end
+    return position, str(key), isinstance(key, str)
+
+
+def _row(record: Mapping[str, Any]) -> Row:
     return (
         record["relation"],
         (record["head_label"], record["head"]),
@@ -472,10 +464,3 @@ def _entity_page(label: str, key: str, records: Iterable[Mapping[str, Any]]) -> 
 def _as_array(table: pa.Table, numbers: Mapping[str, int]) -> np.ndarray[Any, Any]:
     relation = np.fromiter((numbers[r] for r in table["relation"].to_pylist()), np.int32, table.num_rows)
     return np.stack([table["head"].to_numpy(), relation, table["tail"].to_numpy()], axis=1)
-
-
-def _write_table(table: pa.Table, path: Path) -> None:
-    temporary = path.with_suffix(".tmp")
-    with files.storing(path):
-        pq.write_table(table, temporary, compression="zstd")
-        temporary.replace(path)

@@ -17,7 +17,7 @@ import neo4j
 
 from kgsync.config import LabelConfig
 from kgsync.errors import DataError, NotFoundError
-from kgsync.graph import ends, statements
+from kgsync.graph import ends, inspect, statements
 from kgsync.graph.connection import Connection, run
 from kgsync.graph.ends import End
 from kgsync.identity import Key
@@ -143,11 +143,19 @@ def proposals(
     """Return the predicted edges that fit, best score first; `labels` say how entities are called."""
     rows = connection.read(
         statements.load("review/list").text,
-        **filter_parameters(which),
+        **filter_parameters(by_type(connection, which)),
         limit=_EVERY if limit is None else limit,
         names=ends.parameter(labels or {}),
     )
     return Proposals(proposal(row) for row in rows)
+
+
+def by_type(connection: Connection, which: Filter) -> Filter:
+    """Return `which` with the type of its relation, where that is said by its id in loaded files or by its name."""
+    if which.relation is None:
+        return which
+    noted = inspect.relation_notes(connection)
+    return replace(which, relation=noted.meant(which.relation, noted.ids) or which.relation)
 
 
 def filter_parameters(which: Filter) -> dict[str, Any]:

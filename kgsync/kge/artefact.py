@@ -61,7 +61,7 @@ def load(path: Path) -> tuple[KgeModel, dict[str, Any]]:
 
 def write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
     """Replace the file at `path` by tensors and a JSON header, all or nothing."""
-    tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps({"format": FORMAT, **header}, ensure_ascii=False)
     metadata = {"kgsync": text, "sha256": _digest(text, tensors)}
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -17,7 +17,7 @@ class Average:
         self.table = table
         self.decay = decay
         self.sums = torch.zeros_like(table)
-        self.counted = torch.zeros(len(table), dtype=torch.int64)  # steps that the row's sum holds
+        self.counted = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps that the row's sum holds
 
     @torch.no_grad()
     def count(self, steps: int, rows: Tensor | None = None) -> None:

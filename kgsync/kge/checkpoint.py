@@ -23,7 +23,7 @@ from kgsync.kge.models import KgeModel
 from kgsync.kge.optimizer import OPTIMIZERS
 
 FILE = "training.safetensors"
-WHEN_TO_STOP = {"epochs", "steps", "time_budget", "threads"}  # may differ between the parts of one training
+WHEN_TO_STOP = {"epochs", "steps", "time_budget", "threads", "device"}  # may differ between the parts of one training
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class State:
         self.optimizers = {name: optimizer(table, config.learning_rate) for name, table in tables.items()}
         self.averages = {name: Average(table, config.ema) for name, table in tables.items()} if config.ema else {}
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.best: dict[str, Tensor] = {}  # a copy of the embeddings at `best_epoch`
+        self.best: dict[str, Tensor] = {}  # a copy of the embeddings at `best_epoch`, on the CPU
         self.counters = Counters()
 
     def step(self, for_entities: Tensor, for_relations: Tensor, rows: Tensor | None) -> None:
@@ -84,7 +84,7 @@ class State:
 
     def keep_best(self) -> None:
         """Remember the embeddings that the model has now."""
-        self.best = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        self.best = {name: tensor.to("cpu", copy=True) for name, tensor in self.model.state_dict().items()}
 
     def restore_best(self) -> None:
         """Give the model the embeddings of the best epoch back; if none was evaluated, the last, averaged."""

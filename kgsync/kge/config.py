@@ -32,5 +32,6 @@ class TrainConfig:
     eval_every: int = 3  # epochs between evaluations
     time_budget: float = 0.0  # seconds of training; 0: no limit
     precision: Literal["auto", "bf16", "f32"] = "auto"  # of the score products; sums are always f32
+    device: Literal["auto", "cpu", "cuda"] = "auto"  # auto: a GPU if there is one and the graph is large enough
     threads: int = 0  # 0: all cores, or one for a small graph
     seed: int = 0

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from kgsync.errors import ConfigError
 from kgsync.kge.config import TrainConfig
+from kgsync.kge.device import choose, multiplies_bf16
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import MODELS
 from kgsync.kge.optimizer import OPTIMIZERS
-from kgsync.processor import has_bf16
 
 RANKS = 100, 400  # the smaller a graph, the more room per entity helps, and the less it costs
 ENTITY_FLOATS = 400_000  # rank x entities that is aimed at between the two
@@ -46,16 +46,17 @@ def resolve(config: TrainConfig, size: Size) -> TrainConfig:
     """Return `config` with its automatic settings filled in; once filled in, nothing changes any more.
 
     Raises:
-        ConfigError: a setting is out of range.
+        ConfigError: a setting is out of range, or names a device that is not there.
     """
     check(config)
     kind = MODELS[config.model]
     rank = min(max(ENTITY_FLOATS // size.entities, RANKS[0]), MATRIX_RANK if config.model == "rescal" else RANKS[1])
     batch = min(max(size.queries // STEPS_PER_EPOCH, BATCHES[0]), BATCHES[1])
     sampled = size.entities > ALL_ENTITIES.get(config.model, ALL_ENTITIES_ELSE)
-    # Decided by what the processor has, not by timing it: the same machine must always give the same bytes.
+    # Decided by what the machine has, not by timing it: the same machine must always give the same bytes.
+    device = choose(config.device, size.entities * kind.widths(config.rank or rank)[0])
     precise = config.precision == "f32" or not kind.bf16_safe
-    bf16 = not precise and (config.precision == "bf16" or has_bf16())
+    bf16 = not precise and (config.precision == "bf16" or multiplies_bf16(device))
     degree = 2 * size.triples / size.entities
     return replace(
         config,
@@ -71,6 +72,7 @@ def resolve(config: TrainConfig, size: Size) -> TrainConfig:
             else config.relation_weight
         ),
         precision="bf16" if bf16 else "f32",
+        device=device,
     )
 
 
@@ -103,6 +105,7 @@ def check(config: TrainConfig) -> None:
         ("eval_every", config.eval_every >= 1, "at least 1"),
         ("time_budget", 0 <= config.time_budget < math.inf, "seconds, or 0 for no limit"),
         ("precision", config.precision in ("auto", "bf16", "f32"), "auto, bf16 or f32"),
+        ("device", config.device in ("auto", "cpu", "cuda"), "auto, cpu or cuda"),
         ("threads", config.threads >= 0, "at least 1, or 0 for automatic"),
     ]
     for name, holds, expected in rules:

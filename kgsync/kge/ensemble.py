@@ -129,13 +129,17 @@ def train_members(
                 extra += [lessons.triples, lessons.weights.view(np.int32)]
             if start is not None:
                 extra += [table.numpy().view(np.int32) for table in start.state_dict().values()]
-            ends = f"{single.epochs} {single.steps} {single.time_budget}"
-            mark = f"{fingerprint(single, triples, joined(valid, also_true), *extra)} {ends}"
+            mark = _mark(single, triples, joined(valid, also_true), *extra)
             trained.append(finished.once(member, folder, mark))
     whole = together(trained, valid, KnownAnswers(joined(triples, valid, also_true), n_entities, n_relations))
     for folder in folders:
         finished.delete(folder)
     return whole
+
+
+def _mark(config: TrainConfig, *arrays: np.ndarray[Any, Any]) -> str:
+    """Return what two trainings share that come to the same."""
+    return f"{fingerprint(config, *arrays)} {config.epochs} {config.steps} {config.time_budget}"
 
 
 def _folder(checkpoint: Path | None, number: int) -> Path | None:
@@ -150,27 +154,42 @@ def train_within(
     config: TrainConfig,
     *,
     seconds: float,
+    spent: float = 0.0,
+    checkpoint: Path | None = None,
     progress: Progress = silent,
 ) -> Trained:
     """Return the best that `seconds` are enough for: one training, and others beside it while there is time for them.
 
-    `train_members` repeats it with the returned `members` and `steps`.
+    `train_members` repeats it with the returned `members` and `steps`. With a `checkpoint` folder an interrupted call
+    goes on, if it is made with the same `seconds` and told how many of them are `spent`; the folder is removed at the
+    end.
 
     Raises:
         ConfigError: a setting is out of range.
         DataError: as `train`.
     """
-    began = time.monotonic()
-    config = replace(config, members=1)
-    first = replace(config, time_budget=seconds)
-    trained = [train(triples, valid, n_entities, n_relations, first, progress=progress)]
-    while len(trained) < MEMBERS and _adds(MODELS[config.model]):
-        slowest = max(each.seconds for each in trained)
-        if time.monotonic() - began + MARGIN * slowest > seconds:
-            break
-        single = replace(config, seed=config.seed + len(trained))
-        trained.append(train(triples, valid, n_entities, n_relations, single, progress=progress))
-    return together(trained, valid, KnownAnswers(joined(triples, valid), n_entities, n_relations))
+    began = time.monotonic() - spent
+    single = replace(config, members=1, time_budget=seconds)
+    most = MEMBERS if _adds(MODELS.get(config.model, ComplEx)) else 1
+    trained: list[Trained] = []
+    folders: list[Path | None] = []
+    while len(trained) < most:
+        folder = _folder(checkpoint, len(trained))
+        if trained and (folder is None or not folder.exists()):  # else it was begun in time
+            slowest = max(each.seconds for each in trained)
+            if time.monotonic() - began + MARGIN * slowest > seconds:
+                break
+        member = partial(train, triples, valid, n_entities, n_relations, single, checkpoint=folder, progress=progress)
+        if folder is None:
+            trained.append(member())
+        else:
+            trained.append(finished.once(member, folder, _mark(single, triples, valid)))
+        folders.append(folder)
+        single = replace(config, members=1, seed=config.seed + len(trained))
+    whole = together(trained, valid, KnownAnswers(joined(triples, valid), n_entities, n_relations))
+    for folder in folders:
+        finished.delete(folder)
+    return whole
 
 
 def together(trained: Sequence[Trained], valid: np.ndarray[Any, Any], known: KnownAnswers) -> Trained:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kgsync.kge.criteria import Block, Criterion, Softmax
+from kgsync.kge.device import at_once
 from kgsync.kge.models import KgeModel, ProductModel
 
 LIVE_SCORES = 1 << 24  # scores kept at a time (64 MiB): more queries than that go in several chunks
@@ -41,23 +42,24 @@ def loss_and_gradients(
     loss = 0.0
     for_queries, for_table = torch.zeros_like(queries), torch.zeros_like(table)
     inputs, candidates = queries.to(dtype), table.to(dtype)
-    size = max(1, LIVE_SCORES // len(table))
+    device, size = table.device, max(1, LIVE_SCORES // len(table))
+    width = at_once(BLOCK, device)
     products, paired = isinstance(model, ProductModel), False
     for start in range(0, len(queries), size):
         stop = min(start + size, len(queries))
-        first, last = torch.searchsorted(rows, torch.tensor([start, stop])).tolist()
+        first, last = (int(torch.searchsorted(rows, end)) for end in (start, stop))
         order = answers[first:last].argsort(stable=True)
         columns, ranked = rows[first:last][order] - start, answers[first:last][order]  # pairs by candidate
-        edges = torch.searchsorted(ranked, torch.arange(0, len(table) + BLOCK, BLOCK)).tolist()
+        edges = torch.searchsorted(ranked, torch.arange(0, len(table) + width, width, device=device)).tolist()
         counted = None if shares is None else shares[first:last][order]
         part = criterion(torch.bincount(columns, counted, minlength=stop - start))
         q = inputs[start:stop]  # [b, d]
 
         blocks = []
-        for number, low in enumerate(range(0, len(table), BLOCK)):
+        for number, low in enumerate(range(0, len(table), width)):
             pairs = slice(edges[number], edges[number + 1])
-            scores = model.similarity(candidates[low : low + BLOCK], q)  # [c, b]
-            weight = _log_weight(log_weight, barred, slice(low, low + BLOCK), slice(start, stop))
+            scores = model.similarity(candidates[low : low + width], q)  # [c, b]
+            weight = _log_weight(log_weight, barred, slice(low, low + width), slice(start, stop))
             weight = None if weight is None else weight.expand_as(scores)
             each = 1.0 if counted is None else counted[pairs]
             blocks.append(Block(low, scores, (ranked[pairs] - low, columns[pairs]), weight, each))
@@ -66,7 +68,7 @@ def loss_and_gradients(
         loss += part.total
 
         for block in blocks:
-            at = slice(block.low, block.low + BLOCK)
+            at = slice(block.low, block.low + width)
             parts = part.factors(block) if products else None
             if parts is None:
                 for_block, for_chunk = model.pull_back(candidates[at], q, part.gradient(block))
@@ -91,4 +93,4 @@ def _log_weight(log_weight: Tensor | None, barred: Tensor | None, rows: slice, c
     weight = None if log_weight is None else log_weight[rows, None]
     if barred is None:
         return weight
-    return torch.where(barred[rows, columns], -torch.inf, torch.zeros(()) if weight is None else weight)
+    return torch.where(barred[rows, columns], -torch.inf, 0.0 if weight is None else weight)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from kgsync.errors import ConfigError
+from kgsync.kge.device import at_once
 
 SCORE_BLOCK = 1024  # candidates per product: the block is transposed while it is still in the cache
 LIVE_DIFFERENCES = 1 << 16  # coordinates that RotatE compares at a time: they stay in the cache
@@ -117,11 +118,13 @@ class KgeModel(torch.nn.Module):
     @torch.no_grad()
     def scores(self, anchors: Tensor, relations: Tensor, candidates: Tensor | None = None) -> Tensor:
         """Return float32 scores [B, C] of the candidate ids (None: every entity), higher is better."""
-        queries = self.queries(anchors, relations)
-        table = self.entities if candidates is None else self.entities[candidates]
-        scores = torch.empty(len(queries), len(table))
-        for start in range(0, len(table), SCORE_BLOCK):
-            stop = start + SCORE_BLOCK
+        device = self.entities.device
+        queries = self.queries(anchors.to(device), relations.to(device))
+        table = self.entities if candidates is None else self.entities[candidates.to(device)]
+        scores = torch.empty(len(queries), len(table), device=device)
+        size = at_once(SCORE_BLOCK, device)
+        for start in range(0, len(table), size):
+            stop = start + size
             scores[:, start:stop] = self.similarity(table[start:stop], queries).T
         return scores
 
@@ -288,7 +291,7 @@ class RotatE(KgeModel):
         self, heads: Tensor, relations: Tensor, tails: Tensor, dtype: torch.dtype = torch.float32
     ) -> Tensor:
         """Return scores [T, C], a few triples at a time, whose differences are made again for the gradient."""
-        size = max(1, RELATION_DIFFERENCES // relations.numel())
+        size = max(1, at_once(RELATION_DIFFERENCES, relations.device) // relations.numel())
         rotations = relations.cos(), relations.sin()
         parts = [
             checkpoint(self._between, head, *rotations, tail, use_reentrant=False, preserve_rng_state=False)
@@ -302,7 +305,7 @@ class RotatE(KgeModel):
 
     def relation_cubes(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the sum of |r_i|³ = 1 of each row, and no slope: there is nothing to regularise."""
-        return torch.full((len(rows),), float(rows.shape[1])), torch.zeros_like(rows)
+        return torch.full((len(rows),), float(rows.shape[1]), device=rows.device), torch.zeros_like(rows)
 
     @staticmethod
     def _between(heads: Tensor, real: Tensor, imaginary: Tensor, tails: Tensor) -> Tensor:
@@ -312,7 +315,7 @@ class RotatE(KgeModel):
 
     @staticmethod
     def _at_a_time(queries: Tensor) -> int:
-        return max(1, LIVE_DIFFERENCES // max(1, queries.numel() // 2))
+        return max(1, at_once(LIVE_DIFFERENCES, queries.device) // max(1, queries.numel() // 2))
 
     @staticmethod
     def _differences(candidates: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,8 @@ Chen et al. 2021, arXiv:2110.02834) and N3 on the three embeddings (Lacroix et a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,6 +36,12 @@ class Batch:
     barred: Tensor | None = None  # [C, B]: likewise
     shares: Tensor | None = None  # [T]: what each triple counts in the loss over entities, instead of 1
     dropout: Tensor | None = None  # [B, d]: what coordinates of queries are multiplied by (Srivastava et al. 2014)
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on that device; on the one where it is, the same tensors."""
+        parts = {each.name: getattr(self, each.name) for each in fields(self)}
+        moved: dict[str, Any] = {name: part if part is None else part.to(device) for name, part in parts.items()}
+        return Batch(**moved)
 
 
 @dataclass(frozen=True)

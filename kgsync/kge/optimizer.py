@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
+from kgsync.kge.device import at_once
+
 BLOCK = 1 << 18  # floats updated at a time, so that all operands stay in the cache
 
 
@@ -25,7 +27,7 @@ class Optimizer(ABC):
     def step(self, gradient: Tensor, rows: Tensor | None = None) -> None:
         """Apply `gradient`: of the whole table, or of the given rows (distinct ids, in its order)."""
         self.steps += 1
-        size = max(1, BLOCK // max(1, self.table.shape[1]))
+        size = max(1, at_once(BLOCK, self.table.device) // max(1, self.table.shape[1]))
         for start in range(0, len(gradient), size):
             part = slice(start, start + size)
             at = part if rows is None else rows[part]

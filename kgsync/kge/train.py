@@ -24,6 +24,7 @@ from kgsync.kge.checkpoint import Epoch, State, fingerprint
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.criteria import BinaryCrossEntropy, Criterion, SelfAdversarial, Softmax
 from kgsync.kge.defaults import Size, resolve
+from kgsync.kge.device import place
 from kgsync.kge.evaluate import evaluate
 from kgsync.kge.known import KnownAnswers, check_triples
 from kgsync.kge.lessons import Floats, Lessons
@@ -47,7 +48,7 @@ BLIND_EPOCHS = 20  # without validation triples: enough to fit, too few to overf
 class Trained:
     """A trained model and how it came about."""
 
-    model: KgeModel  # with the embeddings of `best_epoch`
+    model: KgeModel  # with the embeddings of `best_epoch`, on the CPU
     config: TrainConfig  # with its automatic settings filled in
     history: list[Epoch]
     best_epoch: int
@@ -94,6 +95,7 @@ def train(
     model = create(config.model, n_entities, n_relations, config.rank, config.seed)
     if start is not None:
         model.load_state_dict(start.state_dict())
+    model.to(place(config.device))
     first = [] if start is None else [table.numpy().view(np.int32) for table in start.state_dict().values()]
     counted = [] if shares is None else [shares.view(np.int32)]
     state = State(model, config)
@@ -106,6 +108,7 @@ def train(
     if checkpoint is not None and processes.rank == 0:
         State.delete(checkpoint)
     state.restore_best()
+    model.cpu()
     counters = state.counters
     return Trained(
         model=model,
@@ -135,6 +138,7 @@ class _Training:
         self.state = state
         self.world = processes
         self.model = state.model
+        self.device = self.model.entities.device
         self.known, self.shares = known, shares
         self.config = config
         self.epochs = config.epochs if len(valid) else min(config.epochs, BLIND_EPOCHS)
@@ -202,12 +206,13 @@ class _Training:
 
     def _step(self, queries: np.ndarray[Any, Any]) -> tuple[float, int]:
         """Move the embeddings along the gradient of one batch; return its loss and number of triples."""
-        table, ids, log_weight = self.model.entities.detach(), None, None
+        table, ids, moved, log_weight = self.model.entities.detach(), None, None, None
         dropout = self._dropout(len(queries), table.shape[1]) if self.config.dropout else None
         if self.negatives is not None:  # the same sample in every process
             own = np.concatenate([self.known.anchors[queries], self.known.expand(queries)[1]])
             ids, log_weight = self.negatives.draw(as_tensor(own), len(queries), self.state.generator)
-            table = table[ids]
+            moved = ids.to(self.device)
+            table = table[moved]
         share = self.world.share(len(queries))
         queries, dropout = queries[share], None if dropout is None else dropout[share]
         rows, answers = (as_tensor(part) for part in self.known.expand(queries))
@@ -216,7 +221,7 @@ class _Training:
             anchors, answers = torch.searchsorted(ids, anchors), torch.searchsorted(ids, answers)
         barred = None if self.ends is None else self.ends.barred(self.known.relations[queries], ids)
         counted = None if self.shares is None else torch.from_numpy(self.shares[self.known.pairs(queries)])
-        batch = Batch(anchors, relations, rows, answers, log_weight, barred, counted, dropout)
+        batch = Batch(anchors, relations, rows, answers, log_weight, barred, counted, dropout).to(self.device)
         loss, for_entities, for_relations = gradients(self.model, table, batch, self.weights)
         self.world.sum(for_entities, for_relations)
         loss, triples = self.world.total(loss, len(rows))
@@ -227,7 +232,7 @@ class _Training:
                 f" with learning rate {self.config.learning_rate:g}",
                 fix="lower train.learning_rate",
             )
-        self.state.step(for_entities, for_relations, ids)
+        self.state.step(for_entities, for_relations, moved)
         return loss, int(triples)
 
     def _dropout(self, *shape: int) -> Tensor:

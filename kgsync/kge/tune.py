@@ -8,23 +8,26 @@ far; then the best few on the whole graph. There are no values that are safe acr
 from __future__ import annotations
 
 import bisect
+import hashlib
+import json
 import math
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from typing import Any, Literal
 
 import numpy as np
-import psutil
 
 from kgsync.errors import DataError
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.defaults import Size, resolve
+from kgsync.kge.device import free_memory
+from kgsync.kge.journal import Journal
 from kgsync.kge.known import KnownAnswers
 from kgsync.kge.models import MODELS
 from kgsync.kge.train import train
+from kgsync.progress import silent
 
 N3 = (0.1, 0.005, 0.05, 0.01, 0.02)  # the farthest from the default first, as time may end
 HOPELESS = 0.75  # of the other loss's MRR with the same settings: what has less is tried no more
@@ -57,6 +60,7 @@ class Trial:
     seconds: float
     triples: int  # that it was trained on
     epochs: int  # that it might have had
+    kept: bool = field(default=False, compare=False)  # made before the search was interrupted
 
 
 def tune(
@@ -69,12 +73,14 @@ def tune(
     seconds: float,
     training_seconds: float | None = None,
     tried: Callable[[Trial], None] = lambda trial: None,
+    journal: Journal | None = None,
 ) -> TrainConfig:
     """Return `config` with the `loss`, `n3` and `relation_weight` that did best on `valid` [m, 3].
 
     `seconds` is about how long the search takes; a trial that has begun is finished. With `training_seconds` the
     rank is chosen as well, unless `config` has one: the largest that this time and the memory are enough for. `tried`
-    is told of every trial.
+    is told of every trial. What is in the `journal`, which is this search's own, is not tried again, and the time that
+    it took counts.
 
     Raises:
         DataError: `valid` is too small to tell settings apart.
@@ -84,33 +90,35 @@ def tune(
             f"{len(valid)} validation triples are too few to choose settings by: {MIN_VALID} are needed",
             fix="raise split.valid, or train with the defaults",
         )
-    whole = _Graph(train_triples, valid, n_entities, n_relations)
+    journal = journal or Journal()
+    whole = _Graph(train_triples, valid, n_entities, n_relations, journal)
     automatic = resolve(config, whole.size)
     config = replace(config, n3=automatic.n3, relation_weight=automatic.relation_weight)
     part = whole.densest(PART)
     small = part is whole
     losses = LOSSES if small and n_entities <= FEW else (config.loss,)
-    deadline = time.monotonic() + seconds
+    deadline = journal.once("search began", journal.spent) + seconds
     first = part.search(config, losses, FIRST_SHARE * seconds, seconds if small else FIRST_SHARE * seconds, tried)
     best = sorted(first, key=lambda trial: -trial.mrr)[:FINALISTS]
     finalists = [replace(trial.config, rank=config.rank) for trial in best]  # the rank that suits the whole graph
-    left = deadline - time.monotonic()
+    left = journal.once("time for finalists", lambda: deadline - journal.spent())
     if small:  # what did well with one seed has to do so with another
         finalists = [replace(setting, seed=config.seed + 1) for setting in finalists]
         pace = best[0].seconds / best[0].config.epochs
         again = left >= (1 - FIRST_SHARE) * seconds / 2
     else:
-        pace = whole.pace(finalists[0])
+        pace = journal.once("pace", lambda: whole.pace(finalists[0]))
         again = left >= 2 * WORTH * pace
     chosen = finalists[0]
     if again:  # else trainings long enough to be compared would take more than there is
         least, most = EPOCHS[0] if small else WORTH, LONGER * EPOCHS[1]
         epochs = _affordable(pace * len(finalists), left, (least, most))
-        last = whole.run(finalists, epochs, time.monotonic() + left, tried)
+        last = whole.run(finalists, epochs, journal.once("finals began", journal.spent) + left, tried)
         chosen = max(last, key=lambda trial: trial.mrr).config
     rank = config.rank
     if not rank and training_seconds is not None and config.model != "rescal":
-        rank = whole.largest_rank(replace(chosen, rank=0), training_seconds)
+        time = training_seconds
+        rank = journal.once("rank", lambda: whole.largest_rank(replace(chosen, rank=0), time))
     return replace(config, loss=chosen.loss, n3=chosen.n3, relation_weight=chosen.relation_weight, rank=rank)
 
 
@@ -147,6 +155,7 @@ class _Graph:
     valid: Triples
     n_entities: int
     n_relations: int
+    journal: Journal = field(default_factory=Journal)
 
     @cached_property
     def size(self) -> Size:
@@ -167,20 +176,20 @@ class _Graph:
             kept = rows[(place[rows[:, [0, 2]]] < size).all(axis=1)]
             return np.stack([place[kept[:, 0]], kept[:, 1], place[kept[:, 2]]], axis=1)
 
-        part = _Graph(inside(self.train), inside(self.valid), size, self.n_relations)
+        part = _Graph(inside(self.train), inside(self.valid), size, self.n_relations, self.journal)
         return part if len(part.valid) >= MIN_VALID else self
 
     def pace(self, setting: TrainConfig) -> float:
         """Return the seconds that an epoch takes here, going by a few steps."""
-        config = replace(setting, epochs=1, steps=PACE_STEPS, time_budget=0.0, members=1)
+        config = replace(_trial(setting, epochs=1), steps=PACE_STEPS)
         trained = train(self.train, self.valid[:0], self.n_entities, self.n_relations, config)
         return trained.seconds / trained.steps * math.ceil(self.size.queries / trained.config.batch)
 
     def largest_rank(self, setting: TrainConfig, seconds: float) -> int:
         """Return the largest of the automatic rank and `RANKS` for which there are memory and enough `seconds`."""
         width = MODELS[setting.model].widths
-        free = MEMORY_SHARE * psutil.virtual_memory().available
-        automatic = resolve(setting, self.size).rank
+        resolved = resolve(setting, self.size)
+        automatic, free = resolved.rank, MEMORY_SHARE * free_memory(resolved.device)
         ranks = [rank for rank in RANKS if rank > automatic and TABLES * 4 * self.n_entities * width(rank)[0] <= free]
         slow = bisect.bisect_left(
             ranks, True, key=lambda r: ENOUGH_EPOCHS * self.pace(replace(setting, rank=r)) > seconds
@@ -200,7 +209,7 @@ class _Graph:
         Otherwise one kind of setting after the other, from the best so far, in so much time.
         """
         grid = _settings(config, losses)
-        began, first = time.monotonic(), self._try(config, EPOCHS[0])
+        began, first = self.journal.once("trials began", self.journal.spent), self._try(config, EPOCHS[0])
         pace = first.seconds / EPOCHS[0]
         if first.seconds * len(grid) <= seconds:
             epochs = _affordable(pace * len(grid), seconds, EPOCHS)
@@ -228,7 +237,8 @@ class _Graph:
     ) -> list[Trial]:
         """Return the trials of `settings`, until the deadline; with `always` at least one.
 
-        `first` is one of the first setting: it is shown, and made again if it had fewer epochs.
+        `first` is one of the first setting: it is shown, and made again if it had fewer epochs. A trial that was begun
+        before the deadline, and interrupted, is finished.
         """
         trials: list[Trial] = []
         if first is not None:
@@ -237,7 +247,8 @@ class _Graph:
                 trials.append(first)
                 settings = settings[1:]
         for setting in settings:
-            if (trials or not always) and time.monotonic() > deadline:
+            late = (trials or not always) and self.journal.spent() > deadline
+            if late and not self._begun(_trial(setting, epochs)):
                 break
             if _hopeless(setting, trials):
                 continue
@@ -246,8 +257,31 @@ class _Graph:
         return trials
 
     def _try(self, setting: TrainConfig, epochs: int) -> Trial:
-        config = replace(setting, epochs=epochs, steps=0, time_budget=0.0, members=1)
-        trained = train(self.train, self.valid, self.n_entities, self.n_relations, config)
+        config = _trial(setting, epochs)
+        name = self._name(config)
+        kept = name in self.journal
+        found = self.journal.once(name, lambda: self._train(config, name))
+        return Trial(**{**found, "config": TrainConfig(**found["config"])}, epochs=epochs, kept=kept)
+
+    def _train(self, config: TrainConfig, name: str) -> dict[str, Any]:
+        """Return what a trial came to, for the journal."""
+        size = self.n_entities, self.n_relations
+        watch, place = self.journal.watch(silent), self.journal.place(name)
+        trained = train(self.train, self.valid, *size, config, checkpoint=place, progress=watch)
         best = max(epoch.valid_mrr for epoch in trained.history if epoch.valid_mrr is not None)
         done = replace(config, rank=trained.config.rank, epochs=len(trained.history))
-        return Trial(done, best, trained.seconds, len(self.train), epochs)
+        return {"config": asdict(done), "mrr": best, "seconds": trained.seconds, "triples": len(self.train)}
+
+    def _name(self, config: TrainConfig) -> str:
+        """Return what a trial is called in the journal."""
+        text = json.dumps([len(self.train), asdict(config)], sort_keys=True)
+        return f"trial-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+    def _begun(self, config: TrainConfig) -> bool:
+        place = self.journal.place(name := self._name(config))
+        return name in self.journal or (place is not None and place.exists())
+
+
+def _trial(setting: TrainConfig, epochs: int) -> TrainConfig:
+    """Return a setting as it is tried."""
+    return replace(setting, epochs=epochs, steps=0, time_budget=0.0, members=1)

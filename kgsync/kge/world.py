@@ -1,6 +1,7 @@
 """The processes that train together: one, unless `torchrun` started several.
 
-Each takes its share of every batch; gradients are summed, so all move alike, as one process would on the whole batch.
+Each takes its share of every batch; gradients are summed where they are, so all move alike, as one process would on
+the whole batch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from kgsync.kge.device import gpus
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def world() -> World:
     if started() == 1 and not (dist.is_available() and dist.is_initialized()):
         return World()
     if not dist.is_initialized():
-        dist.init_process_group("gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if gpus() else "gloo")
         atexit.register(dist.destroy_process_group)
     return World(dist.get_rank(), dist.get_world_size())
 

@@ -21,6 +21,7 @@ from kgsync.plan import Plan
 from kgsync.report import charts, quality, repeat, story
 from kgsync.report.dossier import Dossier, Learned
 from kgsync.report.reasons import Reasoned, reasoned
+from kgsync.report.text import part_rows
 from kgsync.snapshot import Snapshot
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -133,6 +134,7 @@ def _of_model(learned: Learned) -> dict[str, Any]:
         "more_relations": len(relations[FEATURED:]),
         "voices": voices,
         "voices_chart": charts.voices(voices) if len(voices) > 1 else None,
+        "parts": part_rows(metrics.test) if metrics.test else (),
         "judged": metrics.reliability,
         "reliability": charts.reliability(metrics.reliability) if metrics.reliability else None,
     }

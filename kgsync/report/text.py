@@ -9,13 +9,14 @@ if TYPE_CHECKING:  # so that reports of the database alone need no torch
     from kgsync.benchmark import Benchmark
     from kgsync.cotrain import Lesson
     from kgsync.graph.write import WriteReport
+    from kgsync.kge.ranks import Metrics
     from kgsync.model import Model
     from kgsync.plan import Plan, PlannedEdge
     from kgsync.reliability import Kept
     from kgsync.snapshot import Snapshot
     from kgsync.validate import ValidationReport
 
-METRIC_HEADER = ("relation", "test edges", "MRR", "Hits@1", "Hits@3", "Hits@10")
+METRIC_HEADER = ("part", "test edges", "MRR", "Hits@1", "Hits@3", "Hits@10")
 BENCHMARK_HEADER = ("part", "triples", "MRR", "Hits@1", "Hits@3", "Hits@10")
 _SLICES = {"cardinality": "relations", "entities": "entities", "reverse": "reverse edge"}
 PROMISED = 0.1  # the promise that is reported
@@ -23,16 +24,34 @@ EDGE_HEADER = ("score", "at least", "from", "relation", "to")
 
 
 def metric_rows(model: Model, most: int = 20) -> list[tuple[object, ...]]:
-    """Return the metrics on hidden edges: all relations together, then the most frequent ones."""
+    """Return the metrics on hidden edges: all together, then by side and slice, then the most frequent relations."""
     metrics = model.metrics
     rows: list[tuple[object, ...]] = [
         ("all", metrics.test_triples, metrics.mrr, metrics.hits_at_1, metrics.hits_at_3, metrics.hits_at_10)
     ]
-    for relation in metrics.relations:
-        if relation.mrr is not None and len(rows) <= most:
-            hits = (relation.hits_at_1, relation.hits_at_3, relation.hits_at_10)
-            rows.append((relation.relation, relation.test_triples, relation.mrr, *hits))
+    if metrics.test is not None:
+        rows += part_rows(metrics.test)
+    measured = [relation for relation in metrics.relations if relation.mrr is not None]
+    for relation in measured[:most]:
+        hits = (relation.hits_at_1, relation.hits_at_3, relation.hits_at_10)
+        rows.append((relation.relation, relation.test_triples, relation.mrr, *hits))
     return rows
+
+
+def part_rows(test: Metrics) -> list[tuple[object, ...]]:
+    """Return the metrics of the parts of test that tell something of their own: each side, and each slice."""
+    parts = {f"  {side}s asked": (metrics, 1) for side, metrics in sorted(test.sides.items())}
+    for name, slices in test.slices.items():
+        if len(slices) > 1:
+            parts |= {f"  {_SLICES[name]} {part}": (metrics, 2) for part, metrics in slices.items()}
+    return [(name, m.count // ranks, *_means(m)) for name, (m, ranks) in parts.items()]
+
+
+def by_chance(test: Metrics) -> str:
+    """Return how far the ranks are from chance, and what ties could hide."""
+    best, worst = f"{test.optimistic_mrr:.3f}", f"{test.pessimistic_mrr:.3f}"
+    ties = "" if best == worst else f"; ties can move the MRR between {worst} and {best}"
+    return f"Adjusted mean rank index {test.adjusted_mean_rank_index:.3f} (1 is perfect, 0 is chance){ties}."
 
 
 def edge_rows(edges: Iterable[PlannedEdge]) -> list[tuple[object, ...]]:
@@ -57,21 +76,17 @@ def benchmarked(done: Benchmark) -> list[str]:
         lines.append("Not searched: valid has too few triples to choose settings by; these are the defaults.")
     if done.leaked:
         lines.append(f"{done.leaked:,} triples of valid and test are in train or in both: the results flatter.")
-    return lines
+    return [*lines, by_chance(done.test)]
 
 
 def benchmark_rows(done: Benchmark) -> list[tuple[object, ...]]:
     """Return the metrics of valid and test, and of the parts of test that tell something of their own."""
-    test = done.test
-    parts = {"valid (test edges compete)": done.valid, "test": test}
-    parts |= {f"  {side}s asked": metrics for side, metrics in sorted(test.sides.items())}
-    for name, slices in test.slices.items():
-        if len(slices) > 1:
-            parts |= {f"  {_SLICES[name]} {part}": metrics for part, metrics in slices.items()}
-    return [
-        (name, m.count // (1 if name.endswith("asked") else 2), m.mrr, m.hits_at_1, m.hits_at_3, m.hits_at_10)
-        for name, m in parts.items()
-    ]
+    parts = {"valid (test edges compete)": done.valid, "test": done.test}
+    return [*((name, m.count // 2, *_means(m)) for name, m in parts.items()), *part_rows(done.test)]
+
+
+def _means(metrics: Metrics) -> tuple[float, ...]:
+    return metrics.mrr, metrics.hits_at_1, metrics.hits_at_3, metrics.hits_at_10
 
 
 def pulled(snapshot: Snapshot) -> list[str]:
@@ -102,7 +117,7 @@ def _promise(kept: Kept) -> str:
 def promised(kept: Plan, proposals: int, max_false: float) -> str:
     """Return what is promised of the part of so many proposals that is written, and what that rests on."""
     return (
-        f"{len(kept):,} of {proposals:,} proposals keep the promise of {100 * max_false:g}% false: on average, and if"
+        f"{len(kept):,} of {proposals:,} proposals keep the promise of {100 * max_false:g}% false: nine times in ten, if"
         " missing edges resemble hidden ones and are at least as frequent. None expires."
     )
 
@@ -130,6 +145,8 @@ def learned(model: Model) -> list[str]:
         f"Model {model.id}: {_learned(model)};"
         f" MRR {metrics.mrr:.3f}, Hits@10 {metrics.hits_at_10:.3f} on {metrics.test_triples:,} hidden edges."
     ]
+    if metrics.test is not None:
+        lines.append(by_chance(metrics.test))
     if len(metrics.voices) > 1:
         alone = ", ".join(f"{voice} {mrr:.3f}" for voice, mrr in metrics.voices.items())
         lines.append(f"Each voice alone has an MRR of: {alone}; together {metrics.mrr:.3f}.")
@@ -207,7 +224,7 @@ def summary(
         markdown(EDGE_HEADER, edge_rows(plan.best(20))),
         "## The most doubtful",
         markdown(EDGE_HEADER, edge_rows(plan.doubtful(10))),
-        "## Quality on hidden edges, by relation",
+        "## Quality on hidden edges",
         markdown(METRIC_HEADER, metric_rows(model, 50)),
     ]
     return "\n\n".join(parts) + "\n"

@@ -92,7 +92,8 @@ def compare_snapshot(
     Raises:
         ConfigError, DataError: as `compare`, or too little can be hidden.
     """
-    task = Task.of_snapshot(snapshot, config.split).thinned(keep)
+    encoder = config.voices.encoder if config.voices.text else ""
+    task = Task.of_snapshot(snapshot, config.split, encoder).thinned(keep)
     settings = within(Settings(config.train, config.voices), budget, seeds, reading=bool(task.texts))
     done = compare(
         task,

@@ -22,6 +22,7 @@ from kgsync.kge.config import TrainConfig
 from kgsync.kge.ensemble import train_members, train_within
 from kgsync.kge.lessons import Lessons
 from kgsync.kge.train import Trained
+from kgsync.lm import reader as readers
 from kgsync.progress import Progress, silent
 from kgsync.rules import artefact as rule_files
 from kgsync.rules.choose import choose
@@ -52,6 +53,8 @@ class Settings:
         train = {name: value for name, value in asdict(self.train).items() if name != "threads"}
         asked = {name: getattr(self.voices, name) for name in ("embeddings", "rules", "text", "tune_encoder")}
         content = [train, asked, self.embeddings_seconds, self.text_seconds, kgsync.__version__]
+        if self.voices.encoder and self.voices.text:
+            content.append(readers.digest(self.voices.encoder))
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
@@ -158,9 +161,7 @@ class Maker:
     @cached_property
     def _encoded(self) -> tuple[Any, Tensor]:
         """Return the encoder, and the vectors of all texts; which all arms share, so that they are nobody's cost."""
-        from kgsync.lm import encoder
-
-        reader = encoder.load()
+        reader = readers.load(self.settings.voices.encoder)
         return reader, reader.encode([text.sentence() for text in self.task.texts], self.vectors, self.progress)
 
     def _text(self, path: Path, seed: int, lessons: Lessons | None, *, tune_encoder: bool = False) -> None:

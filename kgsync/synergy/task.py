@@ -13,6 +13,7 @@ import numpy as np
 from kgsync.config import SplitConfig
 from kgsync.errors import DataError
 from kgsync.kge.known import KnownAnswers
+from kgsync.lm.reader import unread
 from kgsync.lm.texts import EntityText, of_snapshot
 from kgsync.report.intervals import pairs_of
 from kgsync.snapshot import Snapshot
@@ -40,13 +41,13 @@ class Task:
     rejected: Triples = field(default_factory=_no_triples)  # false, as a person said: nobody is taught them
 
     @classmethod
-    def of_snapshot(cls, snapshot: Snapshot, split: SplitConfig) -> Task:
-        """Return the task that a snapshot sets, divided as for training.
+    def of_snapshot(cls, snapshot: Snapshot, split: SplitConfig, encoder: str = "") -> Task:
+        """Return the task that a snapshot sets, divided as for training with the `encoder` of texts.
 
         Raises:
             DataError: too little can be hidden to measure anything.
         """
-        parts = split_snapshot(snapshot, split)
+        parts = unread(split_snapshot(snapshot, split), snapshot, encoder)
         for name, purpose in (("select", "to choose by"), ("test", "to measure on")):
             if len(getattr(parts, name)) == 0:
                 raise DataError(
