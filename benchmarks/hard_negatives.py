@@ -122,7 +122,8 @@ def looks(graph: Dataset, voices: list[Voice]) -> dict[str, Look]:
     def counts(triples: Array) -> Array:
         h, r, t = triples.T
         columns = [of_head[h], of_tail[h], of_head[t], of_tail[t], head_with[h * k + r], tail_with[t * k + r]]
-        return np.log1p(np.stack(columns, axis=1))
+        logs: Array = np.log1p(np.stack(columns, axis=1))
+        return logs
 
     def said(voice: Voice) -> Look:
         def columns(triples: Array) -> Array:

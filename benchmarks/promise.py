@@ -5,7 +5,7 @@
 
 For every seed kgsync divides the graph anew, trains on the known part, voices and all, and fits its scores; then the
 hidden test edges, as many per known edge as hidden for validation, are to be found among all candidates. A candidate
-is true if it was hidden. Scores are brought to the test part's share of missing edges, as for `kgsync report`.
+is true if it was hidden. Scores are turned into the chance to be one of the test part, as for `kgsync report`.
 
 - promised: those of which kgsync promises that at most so many are false: how many, and what share of them is.
 - threshold: those with score >= 1 - max-false, which a cautious person would write instead.
@@ -22,7 +22,6 @@ Prints a row per seed and a summary, and keeps them in results/promise-GRAPH.jso
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -136,21 +135,14 @@ def learned(graph: Snapshot, seed: int, arguments: argparse.Namespace) -> tuple[
 def on_test(model: Model) -> list[Seen]:
     """Return the candidates of the test part."""
     parts, calibrator = split_snapshot(model.snapshot, model.split), model.calibrated()
-    aside, nothing = np.concatenate([parts.select, parts.fuse, parts.calibrate]), parts.test[:0]
+    known = np.concatenate([parts.train, parts.select, parts.fuse, parts.calibrate])
+    nothing = parts.test[:0]
     data = label_hidden(
-        model.voice,
-        model.snapshot,
-        known=parts.train,
-        hidden=parts.test,
-        aside=aside,
-        competing=nothing,
-        step="",
-        progress=silent,
+        model.voice, model.snapshot, known=known, hidden=parts.test, competing=nothing, step="", progress=silent
     )
     fitted, _ = calibrator.scores(data.relations, data.features)
     shares = false_shares(calibrator.nulls.p_values(fitted), float(data.weights.sum()), data.weights)
-    shift = math.log(data.missing_share / calibrator.missing_share)
-    scores, _ = calibrator.scores(data.relations, data.features, shift=shift)
+    scores = calibrator.chances(data.relations, data.features, data.missing_share)
     columns = data.relations, scores, data.true, shares, data.weights
     names = model.snapshot.relations
     return [Seen(names[r], *rest) for r, *rest in zip(*(column.tolist() for column in columns), strict=True)]

@@ -10,13 +10,18 @@ evidence never lowers the score (s >= 0). Relations differ by b_r ~ N(0, tau²),
 (empirical Bayes), so that a relation with few hidden edges leans on the others; weak Gaussian priors on the
 rest keep few edges from being over-read. The lower bound comes from the curvature at the optimum (Laplace).
 
+The candidates that are no hidden edges are not all false: some are what is missing. If k missing edges come with each
+labelled one, and look alike, a candidate is a labelled one with chance P / (k + P), where P is that of a missing one
+among missing and false ones (learning from positive and unlabelled examples: Elkan and Noto 2008,
+doi:10.1145/1401890.1401920). P is what is fitted and what a score says. A k that the labels speak against is
+lowered: where all that looks like a hidden edge is one, little can be missing.
+
 What it assumes: that edges missing from the graph resemble hidden ones, and that they are as frequent, in
 proportion to the known ones, as `missing_share` says. That gives the base rate, and is an assumption until a random
 audit of proposals has shown it (`reviewed_share`). As many true edges compete in the softmax as are assumed to be
-missing, although only some of them are labelled: among more of them a voice is less sure of each. Candidates that
-are true but neither known nor hidden count as false, and a hidden edge has no other edge between its ends (they
-are hidden together), as a missing one often has: both make the score err on the low side. The test fold is
-neither true nor false: it is kept out of the candidates.
+missing, although only some of them are labelled: among more of them a voice is less sure of each. A hidden edge has no
+other edge between its ends (they are hidden together), as a missing one often has: that makes the score err on the low
+side. The test fold is neither true nor false: it competes, and is left out.
 """
 
 from __future__ import annotations
@@ -41,6 +46,8 @@ EVIDENCE = (1, 2)  # the features whose slope is never negative
 ONE_SIDED_95 = 1.6449  # standard deviations
 PROPOSED = 0.01  # proposals score more: of false candidates below it nobody asks how many there are
 FEWEST_AUDITED = 20  # edges that a random audit decided, below which the base rate stays assumed
+FEWER = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03)  # times the assumed share of missing edges, that the labels may speak for
+CLEARLY = 3.0  # log-likelihood that speaks for another share
 AUDIT_DEVIATION = 2.0  # of the prior of log(missing share) around what is assumed
 
 
@@ -93,19 +100,26 @@ class Calibrator:
     own_nulls: tuple[Nulls, ...] = ()  # the same for every relation, of those that score at least `PROPOSED`
     audited: int = 0  # edges of a random audit that `missing_share` comes from; 0: it is assumed
 
-    def scores(self, relations: Any, features: Floats, *, shift: float = 0.0) -> tuple[Floats, Floats]:
+    def scores(self, relations: Any, features: Floats) -> tuple[Floats, Floats]:
         """Return (probability, its one-sided 95 % lower bound) of candidates.
 
         Args:
             relations: relation number of every row, or one for all.
             features: [n, FEATURES], from `features`.
-            shift: added to the logit; the log of how many times more frequent missing edges are than assumed.
         """
         numbers = np.broadcast_to(relations, len(features))
-        logit = features @ np.array(self.weights) + np.array(self.relations)[numbers] + shift
+        logit = features @ np.array(self.weights) + np.array(self.relations)[numbers]
         lean = features - np.array(self.coupling)[numbers]  # [n, FEATURES]
         spread = np.einsum("nf,fg,ng->n", lean, np.array(self.covariance), lean) + np.array(self.variance)[numbers]
         return _sigmoid(logit), _sigmoid(logit - ONE_SIDED_95 * np.sqrt(np.maximum(spread, 0.0)))
+
+    def chances(self, relations: Any, features: Floats, missing_share: float) -> Floats:
+        """Return the chance that a candidate is a labelled edge, if so many are labelled per known one.
+
+        It is less than the score: what is missing and not labelled looks the same.
+        """
+        score, _ = self.scores(relations, features)
+        return score / (self.missing_share / missing_share + score)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -142,8 +156,8 @@ def fit(
 ) -> Calibrator:
     """Return the calibrator that fits labelled candidates.
 
-    `missing_share` is how many edges are assumed to be missing per known one; None: as many as `data` hides. More
-    or fewer move every logit by the same amount (King and Zeng 2001). An `audit` of enough edges says how many instead.
+    `missing_share` is how many edges are assumed to be missing per known one; None: as many as `data` hides. It is
+    lowered where the labels speak clearly against so many. An `audit` of enough edges says how many instead.
 
     Raises:
         DataError: fewer than `FEWEST` hidden edges are among the candidates.
@@ -154,25 +168,19 @@ def fit(
             f"only {positives} hidden edges are among the candidates, too few to give scores a meaning",
             fix=f"pull at least {_needed(data, positives):,} triples, or raise split.valid",
         )
-    free = np.ones(FEATURES, dtype=bool)
-    while True:
-        solution = _fit_spread(data, n_relations, free)
-        negative = [f for f in EVIDENCE if free[f] and solution.weights[f] < 0]
-        if not negative:
-            break
-        free[negative] = False
-    covariance = np.zeros((FEATURES, FEATURES))
-    covariance[np.ix_(free, free)] = np.linalg.inv(solution.schur[np.ix_(free, free)])
     share, doubt = data.missing_share if missing_share is None else missing_share, 0.0
     audited = sum(each.decided for each in audit)
     if audited < FEWEST_AUDITED:
         audited = 0
+        times, solution, free = _fit_share(data, n_relations, share / data.missing_share)
     else:
         share, doubt = reviewed_share(audit, share)
-    times = share / data.missing_share
-    weights = solution.weights + np.where(np.arange(FEATURES) == 0, math.log(times), 0.0)
+        times = share / data.missing_share
+        solution, free = _fit_rising(data, n_relations, times)
+    covariance = np.zeros((FEATURES, FEATURES))
+    covariance[np.ix_(free, free)] = np.linalg.inv(solution.schur[np.ix_(free, free)])
     calibrator = Calibrator(
-        weights=tuple(weights.tolist()),
+        weights=tuple(solution.weights.tolist()),
         relations=tuple(solution.relations.tolist()),
         covariance=_tuples(covariance.tolist()),
         coupling=_tuples((solution.cross / solution.own[:, None] * free).tolist()),
@@ -234,13 +242,35 @@ class _Solution:
     own: Floats  # [R]: curvature of each b_r
 
 
-def _fit_spread(data: Labelled, n_relations: int, free: Any) -> _Solution:
+def _fit_share(data: Labelled, n_relations: int, times: float) -> tuple[float, _Solution, Any]:
+    """Fit with `times` as many missing edges as labelled ones, or with fewer where that fits clearly better."""
+    best, likelihood = (times, *_fit_rising(data, n_relations, times)), -math.inf
+    for share in FEWER:
+        solution, free = _fit_rising(data, n_relations, share * times)
+        fits = -_misfit(data, solution.weights, solution.relations, share * times)
+        if fits > likelihood + CLEARLY:
+            best, likelihood = (share * times, solution, free), fits
+    return best
+
+
+def _fit_rising(data: Labelled, n_relations: int, times: float) -> tuple[_Solution, Any]:
+    """Fit so that more evidence never lowers the score; return which weights were free as well."""
+    free = np.ones(FEATURES, dtype=bool)
+    while True:
+        solution = _fit_spread(data, n_relations, free, times)
+        negative = [f for f in EVIDENCE if free[f] and solution.weights[f] < 0]
+        if not negative:
+            return solution, free
+        free[negative] = False
+
+
+def _fit_spread(data: Labelled, n_relations: int, free: Any, times: float) -> _Solution:
     """Fit with the spread of the relations estimated from the data: EM, with one imagined relation of spread 1."""
     spread, weights, relations = 1.0, np.where(free, PRIOR_MEAN, 0.0), np.zeros(n_relations)
-    weights[0] = math.log(max(data.base_rate, 1e-9))
+    weights[0] = math.log(max(times * data.base_rate, 1e-9))
     seen = np.bincount(data.relations, minlength=n_relations) > 0
     for _ in range(30):
-        solution = _newton(data, weights, relations, spread, free)
+        solution = _newton(data, weights, relations, spread, free, times)
         weights, relations = solution.weights, solution.relations
         lean = solution.cross[:, free] / solution.own[:, None]
         inverse = np.linalg.inv(solution.schur[np.ix_(free, free)])
@@ -252,15 +282,16 @@ def _fit_spread(data: Labelled, n_relations: int, free: Any) -> _Solution:
     return solution
 
 
-def _newton(data: Labelled, weights: Floats, relations: Floats, spread: float, free: Any) -> _Solution:
-    """Maximise the penalised likelihood; the curvature of the b_r is diagonal and eliminated first."""
+def _newton(data: Labelled, weights: Floats, relations: Floats, spread: float, free: Any, times: float) -> _Solution:
+    """Maximise the penalised likelihood by Fisher scoring; the curvature of the b_r, diagonal, is eliminated first."""
     x, group, n_relations = data.features, data.relations, len(relations)
     precision = np.diag(1.0 / PRIOR_DEVIATION**2)
-    value = _loss(data, weights, relations, spread)
+    value = _loss(data, weights, relations, spread, times)
     for _ in range(100):
         p = _sigmoid(x @ weights + relations[group])
-        slack = data.weights * (data.true - p)
-        curve = data.weights * p * (1.0 - p)
+        labelled = p / (times + p)
+        slack = data.weights * (data.true - labelled) * (1.0 - p)
+        curve = data.weights * labelled * (1.0 - labelled) * (1.0 - p) ** 2
         weighted = x * curve[:, None]
         own = _sums(group, curve, n_relations) + 1.0 / spread
         cross = np.stack([_sums(group, column, n_relations) for column in weighted.T], axis=1)
@@ -277,7 +308,7 @@ def _newton(data: Labelled, weights: Floats, relations: Floats, spread: float, f
         length = 1.0
         while length > 1e-6:
             tried = weights + length * step, relations + length * relation_step
-            new = _loss(data, *tried, spread)
+            new = _loss(data, *tried, spread, times)
             if new <= value - 1e-4 * length * gain:
                 break
             length /= 2
@@ -285,11 +316,16 @@ def _newton(data: Labelled, weights: Floats, relations: Floats, spread: float, f
     return _Solution(weights, relations, schur, cross, own)
 
 
-def _loss(data: Labelled, weights: Floats, relations: Floats, spread: float) -> float:
-    logit = data.features @ weights + relations[data.relations]
-    fit = data.weights @ (np.logaddexp(0.0, logit) - data.true * logit)
+def _loss(data: Labelled, weights: Floats, relations: Floats, spread: float, times: float) -> float:
     penalty = np.sum(((weights - PRIOR_MEAN) / PRIOR_DEVIATION) ** 2) + relations @ relations / spread
-    return float(fit + 0.5 * penalty)
+    return _misfit(data, weights, relations, times) + 0.5 * float(penalty)
+
+
+def _misfit(data: Labelled, weights: Floats, relations: Floats, times: float) -> float:
+    """Return the negative log-likelihood of the labels, which are true with chance p / (times + p)."""
+    log_p = -np.logaddexp(0.0, -(data.features @ weights + relations[data.relations]))
+    each = np.log(times + np.exp(log_p)) - np.where(data.true, log_p, math.log(times))
+    return float(data.weights @ each)
 
 
 def _sums(group: Any, values: Floats, n_groups: int) -> Floats:

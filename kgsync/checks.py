@@ -4,7 +4,8 @@ A check is a file: a header (`// name:`, `// severity: error|warning|info`, `// 
 with the parameters that its header names, runs and draws in Neo4j Browser. It returns the columns of `COLUMNS`, null
 where one does not apply: `h, p, t` are the edge with its ends, `id` is the edge's; `path`, `value` and `message` are
 those of a SHACL report, whose focus is `h`. It must not tell `proposed` from `quarantined`, or edges would go to and
-fro. The count form and the rows form wrap that same text: `CALL () { … } RETURN count(*)`, or `… LIMIT 25`.
+fro: which proposals have a fault of their own, so that they are no rivals, it takes as `$wrong`. The count form and the
+rows form wrap that same text: `CALL () { … } RETURN count(*)`, or `… LIMIT 25`.
 """
 
 from __future__ import annotations
@@ -47,6 +48,11 @@ class Check:
         text = statements.load(f"validate/machinery/{form}").text
         text = text.replace("{{name}}", literal(self.name)).replace("{{severity}}", literal(self.severity))
         return text.replace("{{check}}", self.text)
+
+    @property
+    def weighs(self) -> bool:
+        """Say whether it weighs proposals against each other: then it takes the ids of those that are wrong anyway."""
+        return "wrong" in _PARAMETER.findall(self.text)
 
     def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return those of the `given` parameters that it takes."""

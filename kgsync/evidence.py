@@ -102,7 +102,7 @@ class Evidence:
         return tuple(found)
 
     def to_json(self) -> str:
-        """Return all of it; equal evidence gives equal text."""
+        """Return all of it; equal evidence gives equal text. `cypher/validate/stale.cypher` reads the facts in it."""
         return json.dumps(
             {"version": VERSION, **asdict(self)}, ensure_ascii=False, sort_keys=True, separators=(",", ":")
         )

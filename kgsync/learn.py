@@ -10,13 +10,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from kgsync import files
-from kgsync.calibrate import Audited, Calibrator, fit
+from kgsync.calibrate import Audited, Calibrator, Labelled, fit
 from kgsync.candidates.hidden import label_hidden
 from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.continued import go_on
@@ -38,7 +38,7 @@ from kgsync.model import Model, recipe
 from kgsync.progress import Progress, silent
 from kgsync.reliability import Reliability, judge
 from kgsync.snapshot import Snapshot
-from kgsync.split import Split, split_snapshot
+from kgsync.split import Split, Triples, split_snapshot
 from kgsync.voice import Voice
 from kgsync.voices import EMBEDDINGS, Voices, time_for, train_voices
 
@@ -316,17 +316,27 @@ def _calibrate(
     """Return the calibrator, how it fares on the test fold, and why there is none.
 
     Voices choose among what is missing: the more true edges compete, the less sure they are of each. So as many
-    compete as are assumed to be missing, also where only some of them are looked at.
+    compete as are assumed to be missing, although few of them are looked at: test edges in the place of others.
     """
-    label = partial(label_hidden, voice, snapshot, known=parts.train, progress=progress)
-    weighed = np.concatenate([parts.select, parts.fuse])
-    labelled = label(hidden=parts.calibrate, aside=parts.test, competing=weighed, step="calibrating")
+
+    def labelled(hidden: Triples, others: Sequence[Triples], step: str, *competing: Triples) -> Labelled:
+        mixed = np.random.default_rng(0).permutation(np.concatenate(others))
+        known, rest = np.split(mixed, [min(len(parts.test), len(mixed))])
+        return label_hidden(
+            voice,
+            snapshot,
+            known=np.concatenate([parts.train, known]),
+            hidden=hidden,
+            competing=np.concatenate([rest, *competing]),
+            step=step,
+            progress=progress,
+        )
+
+    data = labelled(parts.calibrate, [parts.select, parts.fuse], "calibrating", parts.test)
     audit = [Audited(*row) for row in snapshot.origin.get("audit", ())]
     try:
-        calibrator = fit(labelled, len(snapshot.relations), missing_share=_assumed_share(parts), audit=audit)
+        calibrator = fit(data, len(snapshot.relations), missing_share=_assumed_share(parts), audit=audit)
     except DataError as error:
         return None, None, str(error)
-    others = np.random.default_rng(0).permutation(np.concatenate([weighed, parts.calibrate]))
-    aside, competing = np.split(others, [min(len(parts.test), len(others))])  # the test edges are in their place
-    test = label(hidden=parts.test, aside=aside, competing=competing, step="checking scores")
+    test = labelled(parts.test, [parts.select, parts.fuse, parts.calibrate], "checking scores")
     return calibrator, judge(calibrator, test), ""

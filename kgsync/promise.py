@@ -74,7 +74,8 @@ class Nulls:
         before = np.maximum(at, 1) - 1
         same = (at > 0) & (kept[before] == scores)
         as_high = np.where(same, above[before], np.append(self.over, np.inf)[at])
-        return np.minimum(most(as_high, self.weight or 1.0) / (1 + self.total), 1.0)
+        values: Floats = np.minimum(most(as_high, self.weight or 1.0) / (1 + self.total), 1.0)
+        return values
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -97,7 +98,7 @@ def most(count: Any, weight: float = 1.0) -> Any:
 
     It is the upper bound of a Poisson mean, that of count / weight events which stand for `weight` each.
     """
-    seen = np.divide(count, weight)
+    seen: Any = np.divide(count, weight)
     return weight * np.where(np.isfinite(seen), gammaincinv(seen + 1, CONFIDENCE), np.inf)
 
 

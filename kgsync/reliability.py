@@ -46,7 +46,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Reliability:
-    """The judgement. All of it holds at the base rate of the test fold, to which the scores are shifted."""
+    """The judgement. It is about the chance to be a hidden test edge: what is missing beside these counts as false."""
 
     candidates: float
     hidden: int  # hidden edges in all
@@ -81,8 +81,7 @@ def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
     weights, true = data.weights, data.true.astype(float)
     if len(true) == 0 or true.min() == true.max():
         return None
-    shift = math.log(max(data.missing_share, 1e-12) / max(calibrator.missing_share, 1e-12))
-    score, _ = calibrator.scores(data.relations, data.features, shift=shift)
+    score = calibrator.chances(data.relations, data.features, data.missing_share)
     order = np.argsort(-score, kind="stable")
     promises = _promises(calibrator, data)
     score, true, weights = score[order], true[order], weights[order]

@@ -175,7 +175,7 @@ def validate(
     if run_id is not None and ledger.run_state(connection, run_id) is None:
         raise NotFoundError(f"the graph knows no run {run_id}", fix="see `kgsync runs`")
     names = ends.parameter(labels) if labels else connection.read(statements.load("validate/machinery/keys").text)
-    parameters = {"runId": run_id, "names": names} | _of_schema(connection, schema, progress)
+    parameters = {"runId": run_id, "names": names, "wrong": []} | _of_schema(connection, schema, progress)
     results, judged = _run_all(connection, checks, parameters, limit, progress)
     report = ValidationReport(results)
     if fix:
@@ -211,42 +211,74 @@ class _Judged:
     reasons: set[str]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What one check found: of the run that is judged the result, and of all runs the edges that fail, by id."""
+
+    result: CheckResult
+    judged: Mapping[str, _Judged]
+    ends: Mapping[str, tuple[End, End]]
+    wrong: frozenset[str]  # that fail whatever else is proposed
+
+
 def _run_all(
     connection: Connection, checks: Sequence[Check], parameters: Mapping[str, Any], limit: int, progress: Progress
 ) -> tuple[tuple[CheckResult, ...], dict[str, _Judged]]:
-    """Return what each check found, and by id the edges that fail one that counts."""
-    results: list[CheckResult] = []
-    judged: dict[str, _Judged] = {}
+    """Return what each check found, and by id the edges that fail one that counts.
+
+    A check that weighs proposals against each other runs again where some of them are wrong anyway: these come last.
+    """
+    found: list[_Found] = []
     for done, check in enumerate(checks):
         progress("validate", done, len(checks))
-        results.append(_run(connection, check, parameters, limit, judged))
+        found.append(_run(connection, check, parameters, limit))
+    weighing = [i for i, check in enumerate(checks) if check.weighs]
+    beaten = [pair for i in weighing for id_, pair in found[i].ends.items() if id_ not in found[i].wrong]
+    places = {end for pair in beaten for end in pair}
+    wrong = {id_ for each in found for id_ in each.wrong if not places.isdisjoint(each.ends[id_])}
+    if wrong:  # the same for all these checks, so that one set of parameters repeats them
+        for i in weighing:
+            found[i] = _run(connection, checks[i], {**parameters, "wrong": sorted(wrong, key=str)}, limit)
     progress("validate", len(checks), len(checks))
-    return tuple(results), judged
+    judged: dict[str, _Judged] = {}
+    for each in found:
+        for id_, edge in each.judged.items():
+            judged.setdefault(id_, edge).reasons.update(edge.reasons)
+    return tuple(each.result for each in found), judged
 
 
-def _run(
-    connection: Connection, check: Check, parameters: Mapping[str, Any], limit: int, judged: dict[str, _Judged]
-) -> CheckResult:
+def _run(connection: Connection, check: Check, parameters: Mapping[str, Any], limit: int) -> _Found:
     text = check.form("findings")
+    start = time.perf_counter()
 
-    def work(tx: neo4j.ManagedTransaction) -> tuple[int, list[Finding], dict[str, _Judged]]:
+    def work(tx: neo4j.ManagedTransaction) -> _Found:
         count = 0
         rows: list[Finding] = []
-        failing: dict[str, _Judged] = {}
+        judged: dict[str, _Judged] = {}
+        ends_: dict[str, tuple[End, End]] = {}
+        wrong: set[str] = set()
         for record in run(tx, text, parameters):
-            count += 1
-            if len(rows) < limit:
-                rows.append(_finding(record))
-            if record["id"] is not None and check.severity != "info":
-                failing[record["id"]] = _Judged(record["status"], record["reasons"] or [], {check.name})
-        return count, rows, failing
+            id_ = record["id"]
+            if id_ is not None and check.severity != "info":
+                ends_[id_] = (ends.end(record["focus"]), ends.end(record["tail"]))
+                if not check.weighs or record["value"] == "asserted":
+                    wrong.add(id_)
+            if record["inside"]:
+                count += 1
+                if len(rows) < limit:
+                    rows.append(_finding(record))
+                if id_ in ends_:
+                    judged[id_] = _Judged(record["status"], record["reasons"] or [], {check.name})
+        result = _result(check, parameters, count, rows, time.perf_counter() - start)
+        return _Found(result, judged, ends_, frozenset(wrong))
 
-    start = time.perf_counter()
     with naming(check):
-        count, rows, failing = connection.read_with(work)
-    seconds = time.perf_counter() - start
-    for id_, edge in failing.items():
-        judged.setdefault(id_, edge).reasons.add(check.name)
+        return connection.read_with(work)
+
+
+def _result(
+    check: Check, parameters: Mapping[str, Any], count: int, rows: Iterable[Finding], seconds: float
+) -> CheckResult:
     return CheckResult(
         name=check.name,
         severity=check.severity,

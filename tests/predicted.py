@@ -11,6 +11,7 @@ from typing import Any
 import neo4j
 
 from kgsync.config import LabelConfig
+from kgsync.evidence import Evidence, Opinion, Rule
 
 LABELS = {"Entity": LabelConfig(key="key", name="name")}
 
@@ -81,6 +82,22 @@ def assert_edge(driver: neo4j.Driver, head: str, relation: str, tail: str) -> No
     """Create a known edge."""
     pattern = f"MATCH (h:Entity {{key: $head}}), (t:Entity {{key: $tail}}) CREATE (h)-[:{relation}]->(t)"
     query(driver, pattern, head=head, tail=tail)
+
+
+def keep_evidence(driver: neo4j.Driver, id_: str, facts: list[str], /, run: str = "run1", rules: int = 2) -> None:
+    """Keep evidence with an edge: some rules that all rest on `facts`, each written as HEAD RELATION TAIL."""
+    triples = [fact.split() for fact in facts]
+    named = tuple((f"Entity:{head}", relation, f"Entity:{tail}") for head, relation, tail in triples)
+    path = ('A "quoted","name"]],', *(tail for _, _, tail in triples))
+    rule = Rule("path", tuple(relation for _, relation, _ in triples), path, named, 10, 12, 0.7, 1)
+    opinion = Opinion("kge", 1.0, 1, 40, 'The "facts":[["other"', None, None)
+    query(
+        driver,
+        "CREATE (:__KgsyncEvidence {predictionId: $id, runId: $run, modelId: 'model1', content: $content})",
+        id=id_,
+        run=run,
+        content=Evidence((opinion,), (rule,) * rules).to_json(),
+    )
 
 
 def make_schema(driver: neo4j.Driver) -> None:

@@ -224,6 +224,90 @@ def test_of_two_rivals_the_better_one_stays_whichever_is_in_quarantine(
         assert [state(graph_db)[id_][0] for id_ in ids] == ["quarantined", "proposed", "quarantined"]
 
 
+def test_a_rival_with_a_fault_of_its_own_gives_way(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    wrong = predict(graph_db, "country33", "CAPITAL", "language1", score=0.9)  # no city
+    taken = predict(graph_db, "country33", "CAPITAL", "city5", score=0.8, scoreLow=0.1)  # the capital of country5
+    good = predict(graph_db, "country33", "CAPITAL", "city33", score=0.75, scoreLow=0.1)
+    worse = predict(graph_db, "country33", "CAPITAL", "city34", score=0.7, scoreLow=0.1)
+    before = state(graph_db)
+    look = validate(connection, quarantine=False)
+    assert state(graph_db) == before
+    report = validate(connection)
+    assert found(report) == found(look) == {"domain-range": 1, "functional": 3, "inverse-functional": 1}
+    expected = {
+        wrong: ("quarantined", ["domain-range", "functional"]),
+        taken: ("quarantined", ["functional", "inverse-functional"]),
+        good: ("proposed", None),
+        worse: ("quarantined", ["functional"]),
+    }
+    assert state(graph_db) == expected
+    again = validate(connection)
+    assert (again.quarantined, again.released, state(graph_db)) == (0, 0, expected)
+    (functional,) = (check for check in again.checks if check.name == "functional")
+    assert functional.parameters["wrong"] == sorted([wrong, taken])
+    assert connection.read(functional.count_query, **functional.parameters) == [{"findings": 3}]
+
+
+def test_a_rival_of_another_run_that_is_wrong_gives_way_too(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    query(graph_db, "CREATE (:__KgsyncRun {id: 'run2'})")
+    predict(graph_db, "country33", "CAPITAL", "language1", score=0.9, runId="run2")
+    good = predict(graph_db, "country33", "CAPITAL", "city33", score=0.8, scoreLow=0.1)
+    for run_id in ("run1", None, "run1", "run2"):
+        validate(connection, run_id=run_id)
+        assert state(graph_db)[good] == ("proposed", None), run_id
+
+
+def test_a_wrong_rival_gives_way_in_each_check_that_weighs(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    bad = {"score": 0.95, "scoreLow": 0.99}  # a bound above the score
+    predict(graph_db, "country34", "CAPITAL", "city33", **bad)
+    sources = predict(graph_db, "country33", "CAPITAL", "city33", score=0.8, scoreLow=0.1)
+    predict(graph_db, "person36", "PARENT", "person35", **bad)
+    parent = predict(graph_db, "person35", "PARENT", "person36", score=0.8, scoreLow=0.1)
+    for i in range(11):
+        more = bad if i == 10 else {"score": 0.8, "scoreLow": 0.1}
+        predict(graph_db, f"country{10 + i}", "SPEAKS", "language39", **more)
+    report = validate(connection)
+    assert found(report) == {
+        "score-range": 3, "inverse-functional": 1, "asymmetric": 1, "hub-flooding": 1,
+    }  # fmt: skip
+    assert all(reasons is None or "score-range" in reasons for _, reasons in state(graph_db).values())
+    assert state(graph_db)[sources] == state(graph_db)[parent] == ("proposed", None)
+
+
+@pytest.mark.parametrize("status", ["rejected", "expired", "accepted"])
+def test_a_reviewed_or_expired_edge_is_a_rival_only_by_its_relationship(
+    graph_db: neo4j.Driver, connection: Connection, status: str
+) -> None:
+    make_world(graph_db)
+    other = predict(graph_db, "country33", "CAPITAL", "city32", score=0.95, status=status)
+    good = predict(graph_db, "country33", "CAPITAL", "city33", score=0.8)
+
+    def rivals() -> dict[str, int]:
+        validate(connection)
+        assert state(graph_db)[other] == (status, None)
+        return found(validate(connection))
+
+    gone = {"accepted-gone": 1} if status == "accepted" else {}
+    assert rivals() == gone
+    query(
+        graph_db,
+        "MATCH (h {key: 'country33'}), (t {key: 'city32'}) CREATE (h)-[:CAPITAL {kgsyncPredictionId: $id}]->(t)",
+        id=other,
+    )
+    if status == "accepted":
+        assert rivals() == {"functional": 1}
+    else:  # what came of the edge stands in the graph although nobody accepts it
+        told = {"leakage": 1}
+        assert rivals() == told
+        query(graph_db, "MATCH ()-[r:CAPITAL]->() REMOVE r.kgsyncPredictionId")  # it is the user's own
+        also = {"conflicting-sources": 1} if status == "rejected" else {}
+        assert rivals() == {"functional": 1} | also
+    assert state(graph_db)[good][0] == "quarantined"
+
+
 def test_one_label_or_none_gives_no_domain_and_no_range(graph_db: neo4j.Driver, connection: Connection) -> None:
     make_world(graph_db)
     predict(graph_db, "person1", "SPEAKS", "city20")

@@ -14,7 +14,7 @@ from typing import Any
 import neo4j
 import pytest
 from planned import edge, make_plan
-from predicted import LABELS, assert_edge, make_clean_world, predict, query
+from predicted import LABELS, assert_edge, keep_evidence, make_clean_world, predict, query
 from test_write_names import HOSTILE_VALUES, ODD_NAMES
 
 from kgsync.config import Config, GraphConfig, LabelConfig
@@ -113,6 +113,21 @@ def trade(driver: neo4j.Driver) -> None:
         predict(driver, f"country{i}", "TRADES", f"country{i + 1}")
 
 
+def withdraw(text: str) -> Callable[[neo4j.Driver], object]:
+    """Return what keeps evidence with a proposal and then runs a statement."""
+
+    def inject(driver: neo4j.Driver) -> None:
+        keep_evidence(driver, "country5-SPEAKS-language9", ["country5 BORDERS country6", "country6 SPEAKS language7"])
+        assert_edge(driver, "country6", "SPEAKS", "language9")
+        facts = ["country5 BORDERS country6", "country6 SPEAKS language9"]
+        keep_evidence(driver, "country5-SPEAKS-language9", facts, run="run2")
+        query(driver, "MATCH ()-[p:PREDICTED {id: 'country5-SPEAKS-language9'}]->() SET p.runId = 'run2'")
+        query(driver, "CREATE (:__KgsyncRun {id: 'run2'})")
+        query(driver, text)
+
+    return inject
+
+
 def predicted(*edge: str, **more: Any) -> Callable[[neo4j.Driver], object]:
     return lambda driver: predict(driver, *edge, **more)
 
@@ -168,6 +183,13 @@ FAULTS: list[tuple[str, str, Callable[[neo4j.Driver], object], int]] = [
     ("score-range", "a high bound", predicted(*SPEAKS, scoreLow=0.95), 1),
     ("score-range", "text", predicted(*SPEAKS, score="0.9"), 1),
     ("self-loop", "a loop", predicted("country7", "BORDERS", "country7"), 1),
+    ("stale", "the evidence stands", withdraw("RETURN 1"), 0),
+    ("stale", "a fact of the evidence was deleted", withdraw("MATCH ({key: 'country6'})-[r:SPEAKS]->"
+     "({key: 'language9'}) DELETE r"), 1),
+    ("stale", "all of the evidence was deleted", withdraw("MATCH ({key: 'country6'})-[r]-() "
+     "WHERE type(r) <> 'PREDICTED' DELETE r"), 1),
+    ("stale", "it leads the other way now", withdraw("MATCH (a {key: 'country6'})-[r:SPEAKS]->(b {key: 'language9'}) "
+     "DELETE r CREATE (b)-[:SPEAKS]->(a)"), 1),
     ("stale", "changed between the pull and the run", run_cypher("MATCH (run:__KgsyncRun) SET run.pulledAt = "
      "run.startedAt, run.startedAt = datetime() WITH * MATCH (n {key: 'language9'}) "
      "SET n.updatedAt = datetime() - duration('PT30M')"), 1),
@@ -215,13 +237,28 @@ def test_each_fault_is_caught_by_its_own_check_and_by_no_other_error(
         before = state(graph_db)
         report = validate(connection, limit=3, labels=LABELS)
         errors = {check.name for check in report.failing("error")} - {name}
-        assert (found(report).get(name), errors) == (count, set()), f"{name}: {what}: {found(report)}"
+        assert (found(report).get(name, 0), errors) == (count, set()), f"{name}: {what}: {found(report)}"
         assert report.failed == (CHECKS[name] == "error"), what
         for row in next(check for check in report.checks if check.name == name).rows:
             assert row.message, what
             if row.id and CHECKS[name] != "info" and before[row.id][0] == "proposed":
                 status, reasons = state(graph_db)[row.id]
                 assert (status, name in (reasons or [])) == ("quarantined", True), what
+
+
+@pytest.mark.newest
+def test_a_proposal_expires_with_a_fact_that_it_rests_on(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_graph(graph_db)
+    withdraw("RETURN 1")(graph_db)
+    assert found(validate(connection, labels=LABELS)) == {}
+    query(graph_db, "MATCH ({key: 'country6'})-[r:SPEAKS]->({key: 'language9'}) DELETE r")
+    report = validate(connection, fix=True, labels=LABELS)
+    check = next(check for check in report.checks if check.name == "stale")
+    assert (check.count, check.fixed, report.expired) == (1, 1, 1)
+    fact = "Entity:country6 SPEAKS Entity:language9"
+    assert (check.rows[0].value, check.rows[0].path) == (fact, "SPEAKS")
+    assert check.rows[0].message == f"rests on {fact}, which is not in the graph any more"
+    assert state(graph_db)["country5-SPEAKS-language9"][0] == "expired"
 
 
 def test_the_count_form_counts_and_the_rows_form_shows_what_was_found(

@@ -20,7 +20,12 @@ CALL () {
   MATCH (h)-[p:PREDICTED]->()
   WHERE p.status IN ['proposed', 'quarantined'] AND $maxTails[toStringOrNull(p.relation)] IS NOT NULL
   WITH h, p.relation AS path, collect(p) AS edges
-  WITH h, path, edges, COLLECT { MATCH (h)-[r]->(y) WHERE type(r) = path
+  WITH h, path, edges, COLLECT { MATCH (h)-[r]->(y)
+                                 WHERE type(r) = path
+                                   // what came of a prediction that is not accepted is no source: it is leakage
+                                   AND (r.kgsyncPredictionId IS NULL
+                                        OR NOT EXISTS { (h)-[q:PREDICTED]->(y)
+                                                        WHERE q.id = r.kgsyncPredictionId AND q.status <> 'accepted' })
                                  WITH y, collect(coalesce(toStringOrNull(r.source), toStringOrNull(r.primary_knowledge_source),
                                                           'no source'))[0] AS source
                                  RETURN source ORDER BY source } AS sources

@@ -2,14 +2,24 @@
 // name: functional
 // severity: warning
 // why: a head has so many tails and no more, and here it would have another
-// parameters: maxTails (per relation the most tails of a head); in Browser set it first:
+//   (what is known counts, and of the proposals those without a fault of their own at first; an accepted edge counts by its
+//   relationship, and what is rejected or expired never)
+// parameters: maxTails (per relation the most tails of a head), wrong (ids of proposals that have a fault of their own);
+//   in Browser set them first:
 //   :param maxTails => {CAPITAL: 1}
+//   :param wrong => []
 MATCH (h)-[p:PREDICTED]->(t)
 WHERE p.status IN ['proposed', 'quarantined'] AND $maxTails[toStringOrNull(p.relation)] IS NOT NULL
-WITH h, p ORDER BY CASE WHEN 0 <= p.score <= 1 THEN p.score ELSE -1 END DESC, p.id  // of several proposals the best one stays
+WITH h, p
+ORDER BY p.id IN $wrong, CASE WHEN 0 <= p.score <= 1 THEN p.score ELSE -1 END DESC, p.id  // of several proposals the best one stays
 WITH h, p.relation AS path, collect(p) AS edges
 WITH h, path, edges, $maxTails[path] AS most,
-     COLLECT { MATCH (h)-[r]->(y) WHERE type(r) = path RETURN DISTINCT y } AS known
+     COLLECT { MATCH (h)-[r]->(y)
+               WHERE type(r) = path
+                 // what came of a prediction that is not accepted is no knowledge: it is leakage
+                 AND (r.kgsyncPredictionId IS NULL
+                      OR NOT EXISTS { (h)-[q:PREDICTED]->(y) WHERE q.id = r.kgsyncPredictionId AND q.status <> 'accepted' })
+               RETURN DISTINCT y } AS known
 WITH h, path, most, size(known) AS asserted, [p IN edges WHERE NOT endNode(p) IN known] AS edges
 WHERE asserted + size(edges) > most
 UNWIND [i IN range(0, size(edges) - 1) WHERE asserted + i >= most | edges[i]] AS p

@@ -21,18 +21,17 @@ def label_hidden(
     *,
     known: Edges,
     hidden: Edges,
-    aside: Edges,
     competing: Edges,
     step: str,
     progress: Progress,
 ) -> Labelled:
     """Return the candidates that prediction makes when only `known` is known, labelled by `hidden`.
 
-    True edges that are neither can be kept `aside`, where they are no candidates, or be `competing`: the voices choose
-    between them and the hidden ones, as between all that is missing in the end, and then they are left out. What a
-    reviewer rejected is a candidate, and false: without it the others would look better than what prediction proposes.
+    Other true edges may be `competing`: the voices choose between them and the hidden ones, as between all that is
+    missing in the end, and then they are left out. What a reviewer rejected is a candidate, and false: without it the
+    others would look better than what prediction proposes.
     """
-    admissible = Admissible(snapshot, known, aside)
+    admissible = Admissible(snapshot, known, known[:0])
     scorer = Scorer(model, admissible)
     random = np.random.default_rng(0)
     limit = max(50, ROWS // (2 * BEST * len(snapshot.relations)))

@@ -117,8 +117,8 @@ def _promise(kept: Kept) -> str:
 def promised(kept: Plan, proposals: int, max_false: float) -> str:
     """Return what is promised of the part of so many proposals that is written, and what that rests on."""
     return (
-        f"{len(kept):,} of {proposals:,} proposals keep the promise of {100 * max_false:g}% false: nine times in ten, if"
-        " missing edges resemble hidden ones and are at least as frequent. None expires."
+        f"{len(kept):,} of {proposals:,} proposals keep the promise of {100 * max_false:g}% false: nine times in ten,"
+        " if missing edges resemble hidden ones and are at least as frequent. None expires."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,8 +14,10 @@ from kgsync.graph.connection import Connection
 from kgsync.graph.review import REVIEWED, Filter
 from kgsync.review import queue
 from kgsync.review.queue import Audit
+from kgsync.review.worth import Beliefs
 
 _FRESH = 5.0  # seconds; counting 100,000 edges takes a good part of one
+_SHARE = 10  # counting may take a tenth of the time: where it takes long, counts are kept for longer
 
 
 @dataclass(frozen=True)
@@ -38,21 +41,36 @@ class Counts:
 
 
 class Tally:
-    """Counts, at most every few seconds."""
+    """Counts, and what the decisions teach, at most every few seconds."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._rows: list[dict[str, Any]] = []
         self._audit = Audit(0, 0, 0.0)
-        self._at = -_FRESH
+        self._beliefs = Beliefs()
+        self._until = 0.0  # by the monotonic clock: so long they are fresh
+        self._lock = threading.Lock()
 
     def counts(self, which: Filter) -> Counts:
         """Return the counts of the relation and run that a filter asks for."""
-        if time.monotonic() - self._at > _FRESH:
+        self._refresh()
+        return _counts(self._rows, which, self._audit)
+
+    def beliefs(self) -> Beliefs:
+        """Return what the decisions say about the scores."""
+        self._refresh()
+        return self._beliefs
+
+    def _refresh(self) -> None:
+        with self._lock:  # whoever comes meanwhile waits, and counts nothing again
+            start = time.monotonic()
+            if start < self._until:
+                return
             self._rows = self._connection.read(statements.load("review/desk/tally").text)
             self._audit = queue.audit(self._connection)
-            self._at = time.monotonic()
-        return _counts(self._rows, which, self._audit)
+            self._beliefs = queue.learned(self._connection)
+            done = time.monotonic()
+            self._until = done + max(_FRESH, _SHARE * (done - start))
 
 
 def _counts(rows: Iterable[Mapping[str, Any]], which: Filter, audit: Audit) -> Counts:

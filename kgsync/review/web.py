@@ -92,7 +92,7 @@ class Page:
         """Return the chance of an edge after what was decided, and by how much that moved the logit."""
         if shown is None:
             return None
-        beliefs = queue.learned(self._desk.connection)
+        beliefs = self._tally.beliefs()
         shift = beliefs.shifts.get(shown.relation, beliefs.overall)
         return beliefs.chance(shown.relation, shown.score), shift
 
