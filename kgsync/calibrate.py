@@ -123,7 +123,7 @@ class Calibrator:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return asdict(self, dict_factory=lambda fields: {name: value for name, value in fields if value is not None})
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibrator:
@@ -196,9 +196,10 @@ def fit(
     of_relation = [data.relations == relation for relation in range(n_relations)]
     return replace(
         calibrator,
-        nulls=Nulls.of(probabilities, data.true, data.weights),
+        nulls=Nulls.of(probabilities, data.true, data.weights, times=times),
         own_nulls=tuple(
-            Nulls.of(probabilities[own], data.true[own], data.weights[own], least=PROPOSED) for own in of_relation
+            Nulls.of(probabilities[own], data.true[own], data.weights[own], times=times, least=PROPOSED)
+            for own in of_relation
         ),
     )
 

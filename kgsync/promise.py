@@ -4,11 +4,11 @@ Conformal selection (Jin and Candès 2023, arXiv:2210.01408). The candidates tha
 often a false one scores as high as a proposal: its conformal p-value. Benjamini and Hochberg (1995,
 doi:10.1111/j.2517-6161.1995.tb02031.x) turn p-values into the share of false ones that is promised. A calibration that
 happened to see few false ones would promise too much; so p-values are corrected to be large enough for nine
-calibrations in ten (conditional validity: Bates et al. 2023, arXiv:2104.08279; here by the bound of a Poisson count).
+calibrations in ten (conditional validity: Bates et al. 2023, arXiv:2104.08279; here by bounds of Poisson counts).
 
 It holds if the candidates of calibration and of prediction are exchangeable: if what is missing from the graph
-resembles what was hidden from it, and is at least as frequent. True candidates that nobody knows of count as false
-here, so that the promise errs on the safe side.
+resembles what was hidden from it, and is at least as frequent as assumed. Among the candidates that are no hidden edge
+there are missing ones, then, as many times the labelled ones as is assumed (`kgsync.calibrate`): these are taken off.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaincinv
+from scipy.special import gammaincinv, ndtri
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -32,74 +32,82 @@ class Nulls:
     """How high false candidates score."""
 
     scores: tuple[float, ...]  # falling
-    above: tuple[float, ...]  # how many false candidates score at least so high, and
+    above: tuple[float, ...]  # how many false candidates score at least so high, at most, and
     over: tuple[float, ...]  # higher
     total: float  # candidates in all, true and false
-    weight: float | None = None  # how many false candidates one that was seen stands for; None: one
 
     @classmethod
     def of(
-        cls, scores: Floats, true: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats, *, least: float = -np.inf
+        cls,
+        scores: Floats,
+        true: np.ndarray[Any, np.dtype[np.bool_]],
+        weights: Floats,
+        *,
+        times: float = 0.0,
+        least: float = -np.inf,
     ) -> Nulls:
         """Return those among labelled candidates [n], each of which stands for `weights` candidates.
 
-        How high those score that are below `least` is not kept, and p-values are 1 there.
+        With each `true` one come so many `times` that are missing and not labelled. How high those score that are below
+        `least` is not kept, and p-values are 1 there.
         """
         own, counts = scores[~true & (scores >= least)], weights[~true & (scores >= least)]
         order = np.argsort(-own, kind="stable")
         values, above = own[order], np.cumsum(counts[order])
         last = np.flatnonzero(np.append(np.diff(values) != 0, True)) if len(values) else np.empty(0, np.int64)
         values, above = values[last], above[last]  # of equal scores, all
-        over = np.append(0.0, above)[:-1]
+        best = np.argsort(-scores[true], kind="stable")
+        labelled = np.append(0.0, np.cumsum(weights[true][best]))
+        labelled = labelled[np.searchsorted(-scores[true][best], -values, side="right")]
+        weight = float(counts @ counts / counts.sum()) if len(counts) else 1.0  # as many equal ones tell as much
+        bounds = np.maximum.accumulate(
+            most(np.append(0.0, above), np.append(0.0, labelled), weight=weight, times=times)
+        )
         places = np.unique(np.concatenate([np.arange(EXACT), EXACT * STEP ** np.arange(1_000)]).astype(np.int64))
         kept = places[places < len(values)]
-        columns = [column[kept].tolist() for column in (values, above, over)]
+        columns = [column[kept].tolist() for column in (values, bounds[1:], bounds[:-1])]
         if np.isfinite(least):
-            all_of_them = float(above[-1]) if len(above) else 0.0
-            columns = [[*columns[0], least], [*columns[1], all_of_them], [*columns[2], all_of_them]]
+            columns = [[*columns[0], least], [*columns[1], float(bounds[-1])], [*columns[2], float(bounds[-1])]]
         scores_kept, above_kept, over_kept = map(tuple, columns)
-        weight = float(counts @ counts / counts.sum()) if len(counts) else 1.0  # as many equal ones tell as much
-        return cls(scores_kept, above_kept, over_kept, float(weights.sum()), None if weight == 1 else weight)
+        return cls(scores_kept, above_kept, over_kept, float(weights.sum()))
 
     def p_values(self, scores: Floats) -> Floats:
         """Return for each score [n] how probable so high a one is for a false candidate; never too small.
 
-        p = `most`(false candidates that score at least as high) / (1 + all candidates), where the paper has their
-        number and one. Between two scores that were kept the count is that of the lower one.
+        p = `most` false candidates that score at least as high / (1 + all candidates), where the paper has their number
+        and one. Between two scores that were kept the count is that of the lower one.
         """
         if not self.scores:
-            return np.full(len(scores), min(most(0.0) / (1 + self.total), 1.0))
+            return np.full(len(scores), min(float(most(0.0)) / (1 + self.total), 1.0))
         kept, above = np.array(self.scores), np.array(self.above)
         at = np.searchsorted(-kept, -scores, side="right")  # kept scores that are at least as high
         before = np.maximum(at, 1) - 1
         same = (at > 0) & (kept[before] == scores)
         as_high = np.where(same, above[before], np.append(self.over, np.inf)[at])
-        values: Floats = np.minimum(most(as_high, self.weight or 1.0) / (1 + self.total), 1.0)
+        values: Floats = np.minimum(as_high / (1 + self.total), 1.0)
         return values
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Nulls:
         """Return what `to_dict` described."""
-        return cls(
-            tuple(values["scores"]),
-            tuple(values["above"]),
-            tuple(values["over"]),
-            values["total"],
-            values.get("weight"),
-        )
+        return cls(tuple(values["scores"]), tuple(values["above"]), tuple(values["over"]), values["total"])
 
 
-def most(count: Any, weight: float = 1.0) -> Any:
-    """Return the number that is expected at most, with `CONFIDENCE`, where `count` were seen.
+def most(count: Any, labelled: Any = 0.0, *, weight: float = 1.0, times: float = 0.0) -> Floats:
+    """Return how many false ones are expected at most, with `CONFIDENCE`, where so many were not labelled.
 
-    It is the upper bound of a Poisson mean, that of count / weight events which stand for `weight` each.
+    Without others it is the upper bound of a Poisson mean, that of count / weight events which stand for `weight` each.
+    If `times` the number of `labelled` ones are missing, it is the normal bound of the difference, where that is less.
     """
-    seen: Any = np.divide(count, weight)
-    return weight * np.where(np.isfinite(seen), gammaincinv(seen + 1, CONFIDENCE), np.inf)
+    count, missing = np.asarray(count, np.float64), times * np.asarray(labelled, np.float64)
+    plain = weight * gammaincinv(count / weight + 1, CONFIDENCE)
+    spread = ndtri(CONFIDENCE) * np.sqrt(weight * (count + weight) + times * missing)
+    without: Floats = np.minimum(plain, np.maximum(count - missing, 0.0) + weight + spread)
+    return np.where(missing > 0, without, plain)
 
 
 def false_shares(p_values: Floats, candidates: float, weights: Floats | None = None) -> Floats:

@@ -41,7 +41,7 @@ class Kept:
 
     promised: float
     selected: float  # candidates
-    false: float  # share of them that were no hidden edges
+    false: float  # share of them that are neither hidden edges nor, by their number, other missing ones
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,19 @@ def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
 
 
 def _promises(calibrator: Calibrator, data: Labelled) -> tuple[Kept, ...]:
-    """Return how many of the candidates each promise selects, and how many of those are false."""
+    """Return how many of the candidates each promise selects, and how many of those are false.
+
+    Candidates that are no hidden edges include what is missing: as many times the hidden ones as is assumed.
+    """
+    missing = calibrator.missing_share / data.missing_share
     probabilities, _ = calibrator.scores(data.relations, data.features)
     shares = false_shares(calibrator.nulls.p_values(probabilities), float(data.weights.sum()), data.weights)
     kept = []
     for promised in PROMISES:
         chosen = shares <= promised
         selected = float(data.weights[chosen].sum())
-        false = _mean((~data.true[chosen]).astype(np.float64), data.weights[chosen]) if chosen.any() else 0.0
+        hidden = float(data.weights[chosen & data.true].sum())
+        false = max(selected - (1 + missing) * hidden, 0.0) / max(selected, 1.0)
         kept.append(Kept(promised, selected, false))
     return tuple(kept)
 

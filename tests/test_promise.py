@@ -67,9 +67,10 @@ def test_fewer_of_the_hopeless_candidates_change_no_share() -> None:
 def test_thinned_p_values_are_never_smaller_than_exact_ones(nulls: list[float], asked: list[float], seed: int) -> None:
     own = np.array(nulls * 7)
     weights = np.random.default_rng(seed).integers(1, 4, len(own)).astype(float)
+    weight = float(weights @ weights / weights.sum())
     kept = Nulls.of(own, np.zeros(len(own), bool), weights)
-    as_high, weight = np.array([weights[own >= score].sum() for score in asked]), kept.weight or 1.0
-    exact = np.minimum(most(as_high, weight) / (1 + weights.sum()), 1.0)
+    as_high = np.array([weights[own >= score].sum() for score in asked])
+    exact = np.minimum(most(as_high, weight=weight) / (1 + weights.sum()), 1.0)
     found = kept.p_values(np.array(asked))
     assert (found >= exact - 1e-12).all()
     assert (Nulls.from_dict(kept.to_dict()).p_values(np.array(asked)) == found).all()
@@ -86,8 +87,37 @@ def test_as_many_false_ones_as_seen_are_expected_at_most_nine_times_in_ten() -> 
     for mean in (0.2, 1.0, 5.0, 40.0):
         assert (most(rng.poisson(mean, 20_000)) >= mean).mean() >= 0.89
         few = rng.poisson(mean / 4, 20_000)  # each stands for four
-        assert (most(4.0 * few, 4.0) >= mean).mean() >= 0.89
+        assert (most(4.0 * few, weight=4.0) >= mean).mean() >= 0.89
     assert most(1_000) < 1_050, "many are counted well"
+
+
+def test_what_is_missing_is_taken_off_where_so_much_of_it_is_labelled() -> None:
+    rng = np.random.default_rng(5)
+    for false, labelled, times in ((5.0, 60.0, 1.0), (40.0, 50.0, 3.5), (0.5, 8.0, 2.0)):
+        seen, others = rng.poisson(labelled, 20_000), rng.poisson(false + times * labelled, 20_000)
+        found = most(others, seen, times=times)
+        assert (found >= false).mean() >= 0.89
+        assert np.median(found) < 0.8 * np.median(most(others))
+    assert (most(np.arange(50), 0.0, times=3.0) == most(np.arange(50))).all()
+
+
+def test_a_promise_is_kept_in_a_graph_that_lacks_many_edges() -> None:
+    rng = np.random.default_rng(6)
+    kept, found = [], []
+    for _ in range(40):
+        scores, true = drawn(rng, 6_000, share=0.1)
+        labelled = true & (rng.random(6_000) < 0.3)  # the others are missing, and nobody knows
+        asked, missing = drawn(rng, 6_000, share=0.07)
+        shares = [
+            false_shares(Nulls.of(scores, labelled, np.ones(6_000), times=times).p_values(asked), 6_000)
+            for times in (0.7 / 0.3, 0.0)
+        ]
+        chosen = shares[0] <= 0.3
+        kept.append(not chosen.any() or (~missing[chosen]).mean() <= 0.3)
+        found.append([(each <= 0.3).sum() for each in shares])
+    more, fewer = np.sum(found, axis=0)
+    assert more > 2 * fewer, "what is missing does not count as false"
+    assert np.mean(kept) >= 0.85
 
 
 def test_a_whole_plan_promises_and_a_plan_for_named_relations_does_not() -> None:

@@ -52,7 +52,7 @@ def write(
 ) -> None:
     """Write a plan into the graph: that of the run, or of the newest one.
 
-    --max-false holds nine times in ten, if missing edges resemble hidden ones. What is missing counts as false there.
+    --max-false holds nine times in ten, if missing edges resemble hidden ones and are as frequent as assumed.
     It leaves out what it cannot promise, and lets nothing expire.
 
     Shows the plan and what would change; --yes does it. Interrupted or killed, the same command goes on;
