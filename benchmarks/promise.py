@@ -13,8 +13,8 @@ is true if it was hidden. Scores are turned into the chance to be one of the tes
   of them or more; for relations over all seeds together, too, as one seed seldom has so many.
 
 With --missing, such a share of the edges is taken out before, and kgsync never learns of them, as in a graph that is
-not complete; and what is looked at are the edges of the plan that `kgsync predict` makes. Such an edge is then one of
-the "false" candidates that scores and promises are fitted by, which is why both err to the safe side.
+not complete; and what is looked at are the edges of the plan that `kgsync predict` makes. Scores and promises are
+fitted for such a graph; without --missing "sure" is about the chance to be a hidden edge, not about the score.
 
 Prints a row per seed and a summary, and keeps them in results/promise-GRAPH.json (promise-missing-GRAPH.json).
 """

@@ -13,8 +13,8 @@ rest keep few edges from being over-read. The lower bound comes from the curvatu
 The candidates that are no hidden edges are not all false: some are what is missing. If k missing edges come with each
 labelled one, and look alike, a candidate is a labelled one with chance P / (k + P), where P is that of a missing one
 among missing and false ones (learning from positive and unlabelled examples: Elkan and Noto 2008,
-doi:10.1145/1401890.1401920). P is what is fitted and what a score says. A k that the labels speak against is
-lowered: where all that looks like a hidden edge is one, little can be missing.
+doi:10.1145/1401890.1401920). P is what is fitted and what a score says. No candidate is labelled with a chance above
+1 / (k + 1), so k is lowered where the best are: if all that looks like a hidden edge is one, little can be missing.
 
 What it assumes: that edges missing from the graph resemble hidden ones, and that they are as frequent, in
 proportion to the known ones, as `missing_share` says. That gives the base rate, and is an assumption until a random
@@ -38,6 +38,7 @@ from kgsync.promise import Nulls
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
+CALIBRATION = 2  # changes where scores come to mean something else
 FEWEST = 10  # hidden edges among the candidates, below which no score is claimed
 FEATURES = 5  # constant, forward, backward, known tails of the head, known heads of the tail
 PRIOR_MEAN = np.array([0.0, 0.5, 0.5, 0.0, 0.0])  # two voices that share the evidence
@@ -46,8 +47,10 @@ EVIDENCE = (1, 2)  # the features whose slope is never negative
 ONE_SIDED_95 = 1.6449  # standard deviations
 PROPOSED = 0.01  # proposals score more: of false candidates below it nobody asks how many there are
 FEWEST_AUDITED = 20  # edges that a random audit decided, below which the base rate stays assumed
-FEWER = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03)  # times the assumed share of missing edges, that the labels may speak for
-CLEARLY = 3.0  # log-likelihood that speaks for another share
+CERTAIN = 100  # of the best candidates, whose labels say how many edges can be missing at most
+CLEARLY = 2.0  # standard deviations by which they must say so
+SURE = 0.99  # a score that an audit is held against, at most: somebody errs
+AUDIT_RANGE = 6.0  # of log(missing share) around what is assumed
 AUDIT_DEVIATION = 2.0  # of the prior of log(missing share) around what is assumed
 
 
@@ -99,6 +102,8 @@ class Calibrator:
     nulls: Nulls  # the probabilities that false candidates got
     own_nulls: tuple[Nulls, ...] = ()  # the same for every relation, of those that score at least `PROPOSED`
     audited: int = 0  # edges of a random audit that `missing_share` comes from; 0: it is assumed
+    doubt: float = 0.0  # variance of the logarithm of that share
+    lowered: bool = False  # whether `missing_share` is less than assumed, as the labels allow no more
 
     def scores(self, relations: Any, features: Floats) -> tuple[Floats, Floats]:
         """Return (probability, its one-sided 95 % lower bound) of candidates.
@@ -111,7 +116,13 @@ class Calibrator:
         logit = features @ np.array(self.weights) + np.array(self.relations)[numbers]
         lean = features - np.array(self.coupling)[numbers]  # [n, FEATURES]
         spread = np.einsum("nf,fg,ng->n", lean, np.array(self.covariance), lean) + np.array(self.variance)[numbers]
-        return _sigmoid(logit), _sigmoid(logit - ONE_SIDED_95 * np.sqrt(np.maximum(spread, 0.0)))
+        low = _sigmoid(logit - ONE_SIDED_95 * np.sqrt(np.maximum(spread, 0.0)))
+        return _sigmoid(logit), low * math.exp(-ONE_SIDED_95 * math.sqrt(self.doubt))  # a score is in proportion to it
+
+    @property
+    def basis(self) -> str:
+        """Return where the base rate comes from: "reviewed", "estimated" (less than was assumed) or "assumed"."""
+        return "reviewed" if self.audited else "estimated" if self.lowered else "assumed"
 
     def chances(self, relations: Any, features: Floats, missing_share: float) -> Floats:
         """Return the chance that a candidate is a labelled edge, if so many are labelled per known one.
@@ -123,7 +134,8 @@ class Calibrator:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return asdict(self)
+        values = asdict(self)
+        return {name: value for name, value in values.items() if name not in ("doubt", "lowered") or value}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Calibrator:
@@ -157,7 +169,7 @@ def fit(
     """Return the calibrator that fits labelled candidates.
 
     `missing_share` is how many edges are assumed to be missing per known one; None: as many as `data` hides. It is
-    lowered where the labels speak clearly against so many. An `audit` of enough edges says how many instead.
+    lowered where the labels allow clearly fewer. An `audit` of enough edges says how many instead.
 
     Raises:
         DataError: fewer than `FEWEST` hidden edges are among the candidates.
@@ -172,11 +184,13 @@ def fit(
     audited = sum(each.decided for each in audit)
     if audited < FEWEST_AUDITED:
         audited = 0
-        times, solution, free = _fit_share(data, n_relations, share / data.missing_share)
     else:
         share, doubt = reviewed_share(audit, share)
-        times = share / data.missing_share
-        solution, free = _fit_rising(data, n_relations, times)
+    times = share / data.missing_share
+    solution, free = _fit_rising(data, n_relations, times)
+    allowed = times if audited else min(times, _most_missing(data, solution))
+    if allowed < times:
+        solution, free = _fit_rising(data, n_relations, allowed)
     covariance = np.zeros((FEATURES, FEATURES))
     covariance[np.ix_(free, free)] = np.linalg.inv(solution.schur[np.ix_(free, free)])
     calibrator = Calibrator(
@@ -184,21 +198,23 @@ def fit(
         relations=tuple(solution.relations.tolist()),
         covariance=_tuples(covariance.tolist()),
         coupling=_tuples((solution.cross / solution.own[:, None] * free).tolist()),
-        variance=tuple((1.0 / solution.own + doubt).tolist()),
-        base_rate=min(times * data.base_rate, 1.0),
-        missing_share=times * data.missing_share,
+        variance=tuple((1.0 / solution.own).tolist()),
+        base_rate=min(allowed * data.base_rate, 1.0),
+        missing_share=allowed * data.missing_share,
         positives=positives,
         recall=positives / max(data.hidden, 1),
         nulls=Nulls((), (), (), 0.0),
         audited=audited,
+        doubt=doubt,
+        lowered=allowed < times,
     )
     probabilities, _ = calibrator.scores(data.relations, data.features)
     of_relation = [data.relations == relation for relation in range(n_relations)]
     return replace(
         calibrator,
-        nulls=Nulls.of(probabilities, data.true, data.weights, times=times),
+        nulls=Nulls.of(probabilities, data.true, data.weights, times=allowed),
         own_nulls=tuple(
-            Nulls.of(probabilities[own], data.true[own], data.weights[own], times=times, least=PROPOSED)
+            Nulls.of(probabilities[own], data.true[own], data.weights[own], times=allowed, least=PROPOSED)
             for own in of_relation
         ),
     )
@@ -207,25 +223,24 @@ def fit(
 def reviewed_share(audit: Sequence[Audited], assumed: float) -> tuple[float, float]:
     """Return how many edges are missing per known one, as a random audit shows, and the variance of its logarithm.
 
-    A score s that assumed the share m is logit s + log(x / m) at a share x. The x is returned that makes what was
-    accepted most probable, with a prior for log x around the `assumed` share: what an earlier audit has moved counts
-    as moved, and few decisions move little.
+    What looks like a hidden edge and is none is missing or false, and how much of it there is has been counted. So a
+    score s that assumed the share m is s x / m at a share x. The x is returned that makes what was accepted most
+    probable, with a prior for log x around the `assumed` share: few decisions move little.
     """
     score, shares, decided, accepted = np.array(
         [(each.score, each.missing_share, each.decided, each.accepted) for each in audit], dtype=np.float64
     ).T
-    score = np.clip(score, 0.005, 0.995)  # they are rounded
-    offset, precision = np.log(score / (1 - score)) - np.log(shares), AUDIT_DEVIATION**-2
-    prior = x = math.log(assumed)
-    for _ in range(100):
-        p = _sigmoid(offset + x)
-        slope = float(accepted.sum() - decided @ p) - precision * (x - prior)
-        curve = float(decided @ (p * (1 - p))) + precision
-        step = min(max(slope / curve, -1.0), 1.0)
-        x += step
-        if abs(step) < 1e-9:
-            break
-    return math.exp(x), 1 / curve
+    x = math.log(assumed) + np.linspace(-AUDIT_RANGE, AUDIT_RANGE, 1_201)
+    p = np.clip(score / shares * np.exp(x)[:, None], None, SURE)
+    logs = (
+        np.log(p) @ accepted
+        + np.log1p(-p) @ (decided - accepted)
+        - 0.5 * ((x - math.log(assumed)) / AUDIT_DEVIATION) ** 2
+    )
+    chances = np.exp(logs - logs.max())
+    chances /= chances.sum()
+    mean = float(chances @ x)
+    return math.exp(float(x[logs.argmax()])), float(chances @ (x - mean) ** 2)
 
 
 def _needed(data: Labelled, positives: int) -> int:
@@ -243,15 +258,13 @@ class _Solution:
     own: Floats  # [R]: curvature of each b_r
 
 
-def _fit_share(data: Labelled, n_relations: int, times: float) -> tuple[float, _Solution, Any]:
-    """Fit with `times` as many missing edges as labelled ones, or with fewer where that fits clearly better."""
-    best, likelihood = (times, *_fit_rising(data, n_relations, times)), -math.inf
-    for share in FEWER:
-        solution, free = _fit_rising(data, n_relations, share * times)
-        fits = -_misfit(data, solution.weights, solution.relations, share * times)
-        if fits > likelihood + CLEARLY:
-            best, likelihood = (share * times, solution, free), fits
-    return best
+def _most_missing(data: Labelled, solution: _Solution) -> float:
+    """Return how many times as many edges can be missing as are labelled, as the labels of the best candidates say."""
+    best = np.argsort(-(data.features @ solution.weights + solution.relations[data.relations]), kind="stable")[:CERTAIN]
+    total, true = float(data.weights[best].sum()), float(data.weights[best][data.true[best]].sum())
+    rate = true / total
+    least = rate - CLEARLY * math.sqrt(rate * (1 - rate) / total)
+    return (1 - least) / least if least > 0 else math.inf
 
 
 def _fit_rising(data: Labelled, n_relations: int, times: float) -> tuple[_Solution, Any]:

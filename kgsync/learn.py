@@ -32,6 +32,7 @@ from kgsync.kge.models import KgeModel
 from kgsync.kge.tune import Trial
 from kgsync.kge.tune import tune as search
 from kgsync.lm import reader
+from kgsync.lm.texts import of_snapshot
 from kgsync.logbook import MIX, Logbook
 from kgsync.metrics import Metrics
 from kgsync.model import Model, recipe
@@ -40,7 +41,7 @@ from kgsync.reliability import Reliability, judge
 from kgsync.snapshot import Snapshot
 from kgsync.split import Split, Triples, split_snapshot
 from kgsync.voice import Voice
-from kgsync.voices import EMBEDDINGS, Voices, time_for, train_voices
+from kgsync.voices import EMBEDDINGS, Voices, time_for, train_voices, why_no_text
 
 PARTS = "train", "select", "fuse", "calibrate", "test"
 
@@ -89,10 +90,11 @@ class _Order:
     voices: VoicesConfig
     previous: Model | None
 
-    @property
+    @cached_property
     def encoder(self) -> str:
         """Return what reads the texts; empty: the packaged one, or there is no text voice."""
-        return self.voices.encoder if self.voices.text else ""
+        asked = self.voices.encoder if self.voices.text else ""
+        return asked if asked and not why_no_text(of_snapshot(self.snapshot)) else ""
 
     @cached_property
     def read_by(self) -> str:
@@ -109,7 +111,9 @@ class _Order:
 def _learn(order: _Order, folder: Path | None, told: Callable[[Lesson], None], progress: Progress) -> Model:
     """Return a new model."""
     snapshot, config, split, voices, previous = order.snapshot, order.config, order.split, order.voices, order.previous
-    parts = _refuse_unmeasured(snapshot, reader.unread(_split(snapshot, split), snapshot, order.encoder))
+    parts = _split(snapshot, split)
+    missing = _assumed_share(parts)
+    parts = _unread(parts, snapshot, order.encoder)
     start = go_on(previous, snapshot, split, parts, config) if previous else None
     if start is not None:
         parts = _refuse_unmeasured(snapshot, start.parts)
@@ -134,7 +138,7 @@ def _learn(order: _Order, folder: Path | None, told: Callable[[Lesson], None], p
     known = KnownAnswers(snapshot.triples, snapshot.entities.num_rows, len(snapshot.relations))
     ranks = _rank(speaking, mix, fusion, parts, known, progress)
     alone = {} if voice is speaking[0] else {each.name: _mrr(ranks[each.name]) for each in speaking}
-    calibrator, reliability, refusal = _calibrate(snapshot, voice, parts, progress)
+    calibrator, reliability, refusal = _calibrate(snapshot, voice, parts, missing, progress)
     model = Model(
         snapshot=snapshot,
         kge=kge,
@@ -187,9 +191,9 @@ def tune(
 
 
 def _assumed_share(parts: Split) -> float:
-    """Return how many edges are assumed to be missing per known one: as many as were hidden for validation in all.
+    """Return how many edges are assumed to be missing per known one: as many as the split hides for validation in all.
 
-    It must not depend on how the folds divide them.
+    It must depend neither on how the folds divide them nor on what an earlier model or an encoder knows.
     """
     return (len(parts.select) + len(parts.fuse) + len(parts.calibrate)) / len(parts.train)
 
@@ -298,6 +302,17 @@ def _split(snapshot: Snapshot, config: SplitConfig) -> Split:
     return _refuse_unmeasured(snapshot, split_snapshot(snapshot, config))
 
 
+def _unread(parts: Split, snapshot: Snapshot, encoder: str) -> Split:
+    """Return the split without what the encoder has read, or refuse an encoder that has read too much."""
+    left = reader.unread(parts, snapshot, encoder)
+    if encoder and not all(len(part) for part in (left.select, left.calibrate, left.test)):
+        raise DataError(
+            f"the encoder {encoder} has read what the split hides to measure by",
+            fix="set [split] as it was at `kgsync pretrain`, or run that again",
+        )
+    return left
+
+
 def _refuse_unmeasured(snapshot: Snapshot, parts: Split) -> Split:
     """Return the split, or refuse one that hides nothing."""
     for name, purpose in (("select", "to choose the best epoch"), ("test", "to measure what was learned")):
@@ -311,7 +326,7 @@ def _refuse_unmeasured(snapshot: Snapshot, parts: Split) -> Split:
 
 
 def _calibrate(
-    snapshot: Snapshot, voice: Voice, parts: Split, progress: Progress
+    snapshot: Snapshot, voice: Voice, parts: Split, missing: float, progress: Progress
 ) -> tuple[Calibrator | None, Reliability | None, str]:
     """Return the calibrator, how it fares on the test fold, and why there is none.
 
@@ -335,7 +350,7 @@ def _calibrate(
     data = labelled(parts.calibrate, [parts.select, parts.fuse], "calibrating", parts.test)
     audit = [Audited(*row) for row in snapshot.origin.get("audit", ())]
     try:
-        calibrator = fit(data, len(snapshot.relations), missing_share=_assumed_share(parts), audit=audit)
+        calibrator = fit(data, len(snapshot.relations), missing_share=missing, audit=audit)
     except DataError as error:
         return None, None, str(error)
     test = labelled(parts.test, [parts.select, parts.fuse, parts.calibrate], "checking scores")

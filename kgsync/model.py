@@ -18,7 +18,7 @@ import torch
 
 import kgsync
 from kgsync import files, voices
-from kgsync.calibrate import Calibrator
+from kgsync.calibrate import CALIBRATION, Calibrator
 from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.errors import ConfigError, DataError
 from kgsync.fuse import Fusion
@@ -167,7 +167,7 @@ class Model:
             card |= {
                 "scoreBasis": "reviewed" if calibrator.audited else "hidden-edges",
                 "baseRate": round(calibrator.base_rate, 9),
-                "baseRateBasis": "reviewed" if calibrator.audited else "assumed",
+                "baseRateBasis": calibrator.basis,
                 **({"auditedEdges": calibrator.audited} if calibrator.audited else {}),
                 "missingShare": round(calibrator.missing_share, 6),
             }
@@ -317,6 +317,7 @@ def recipe(
     for name in ("threads", "device"):  # changes the last digits of the embeddings at most
         settings.pop(name, None)
     audit = snapshot.origin.get("audit")  # what scores mean depends on it
-    parts = [snapshot.id, settings, asdict(split), _plain(voices), version, *filter(None, [start, read_by, audit])]
+    parts = [snapshot.id, settings, asdict(split), _plain(voices), version, CALIBRATION]
+    parts += filter(None, [start, read_by, audit])
     text = json.dumps(parts, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -74,8 +74,8 @@ class Nulls:
     def p_values(self, scores: Floats) -> Floats:
         """Return for each score [n] how probable so high a one is for a false candidate; never too small.
 
-        p = `most` false candidates that score at least as high / (1 + all candidates), where the paper has their number
-        and one. Between two scores that were kept the count is that of the lower one.
+        p = `most` false candidates that score at least as high / (1 + all candidates), and the paper has 1 + their
+        number. Between two scores that were kept the count is that of the lower one.
         """
         if not self.scores:
             return np.full(len(scores), min(float(most(0.0)) / (1 + self.total), 1.0))
@@ -84,6 +84,8 @@ class Nulls:
         before = np.maximum(at, 1) - 1
         same = (at > 0) & (kept[before] == scores)
         as_high = np.where(same, above[before], np.append(self.over, np.inf)[at])
+        if self.over[0] == 0:  # models of before kept the numbers that were seen
+            as_high = most(as_high)
         values: Floats = np.minimum(as_high / (1 + self.total), 1.0)
         return values
 

@@ -42,6 +42,7 @@ class Kept:
     promised: float
     selected: float  # candidates
     false: float  # share of them that are neither hidden edges nor, by their number, other missing ones
+    hidden: float | None = None  # share of them that are hidden edges
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,11 @@ def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
     if len(true) == 0 or true.min() == true.max():
         return None
     score = calibrator.chances(data.relations, data.features, data.missing_share)
+    proposed, _ = calibrator.scores(data.relations, data.features)
     order = np.argsort(-score, kind="stable")
     promises = _promises(calibrator, data)
     score, true, weights = score[order], true[order], weights[order]
-    judged = max(int(np.count_nonzero(score >= PROPOSED)), min(FEWEST_JUDGED, len(score)))
+    judged = max(int(np.count_nonzero(proposed >= PROPOSED)), min(FEWEST_JUDGED, len(score)))
     best = slice(0, judged)
     parts = _parts(weights[best])
     precision = _mean(true[best], weights[best])
@@ -122,7 +124,7 @@ def _promises(calibrator: Calibrator, data: Labelled) -> tuple[Kept, ...]:
         selected = float(data.weights[chosen].sum())
         hidden = float(data.weights[chosen & data.true].sum())
         false = max(selected - (1 + missing) * hidden, 0.0) / max(selected, 1.0)
-        kept.append(Kept(promised, selected, false))
+        kept.append(Kept(promised, selected, false, hidden / max(selected, 1.0)))
     return tuple(kept)
 
 

@@ -138,6 +138,28 @@ def test_what_encodes_no_sentences_is_refused_in_one_line(
     assert not list((tmp_path / "ws" / "models").glob("*/manifest.json"))
 
 
+def test_an_encoder_that_has_read_nearly_all_is_refused(snapshot: Snapshot, taught: Path) -> None:
+    few = SplitConfig(valid=0.02, test=0.01, seed=3)  # so that nothing is left to measure by
+    assert len(split_snapshot(snapshot, few).test)
+    with pytest.raises(DataError, match="has read what the split hides to measure by"):
+        train(snapshot, config=TINY, split=few, voices=VoicesConfig(encoder=str(taught)))
+
+
+def test_no_edge_that_chose_the_encoder_tests_it(snapshot: Snapshot, taught: Path) -> None:
+    chose = pairs(split_snapshot(snapshot, SplitConfig()), "select")
+    other = split_snapshot(snapshot, SplitConfig(seed=1))
+    assert pairs(other, "fuse", "calibrate", "test") & chose, "else there is nothing to see"
+    assert not pairs(reader.unread(other, snapshot, str(taught)), "fuse", "calibrate", "test") & chose
+
+
+def test_an_encoder_without_texts_to_read_changes_nothing() -> None:
+    triples = [(Entity("X", "id", f"{i}"), "R", Entity("X", "id", f"{(i * 7 + 1) % 60}")) for i in range(60)]
+    triples += [(Entity("X", "id", f"{i}"), "Q", Entity("X", "id", f"{(i * 5 + 2) % 60}")) for i in range(60)]
+    found = train(Snapshot.from_names(triples), config=TINY, voices=VoicesConfig(encoder="./nowhere"))
+    assert found.read_by == ""
+    assert "too few" in found.left_out["text"]
+
+
 def test_an_encoder_that_does_not_say_what_it_read_is_refused(snapshot: Snapshot, taught: Path, tmp_path: Path) -> None:
     before = tmp_path / "lm-of-before"
     before.mkdir()

@@ -181,3 +181,13 @@ def test_shares_are_read_from_percent_and_fractions(text: str, share: float) -> 
 def test_what_is_no_share_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no share"):
         share_of(click.Context(write), click.Option(["--max-false"]), text)
+
+
+def test_a_model_of_before_promises_no_more_than_one_of_today() -> None:
+    scores, true = np.linspace(0.1, 0.9, 50), np.zeros(50, bool)
+    new = Nulls.of(scores, true, np.ones(50))
+    falling = tuple(scores[::-1].tolist())
+    old = Nulls(falling, tuple(range(1, 51)), tuple(range(50)), 50.0)  # what was seen, as it was kept
+    asked = np.array([0.95, 0.7, 0.2])
+    assert (old.p_values(asked) >= new.p_values(asked)).all()
+    assert old.p_values(asked)[0] > 0

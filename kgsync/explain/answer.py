@@ -114,7 +114,7 @@ class Explanation:
     score: float | None = None
     score_low: float | None = None
     base_rate: float | None = None  # share of such candidates that are true
-    base_rate_basis: str = ""  # "assumed", or "reviewed"
+    base_rate_basis: str = ""  # "assumed", "estimated" or "reviewed"
     opinions: tuple[Opinion, ...] = ()  # that which decides first
     rules: tuple[Rule, ...] = ()
     rival: Rival | None = None

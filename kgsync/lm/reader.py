@@ -44,7 +44,7 @@ def digest(source: str) -> str:
 
 
 def unread(parts: Split, snapshot: Snapshot, source: str) -> Split:
-    """Return the split of `snapshot` in which nothing is hidden that `source` has read: all that is train.
+    """Return the split of `snapshot` in which nothing that `source` has read is hidden, but in train.
 
     Raises:
         NotFoundError, UnavailableError: as `load`.
@@ -57,9 +57,13 @@ def unread(parts: Split, snapshot: Snapshot, source: str) -> Split:
 
     if not (path / TOLD).is_file():
         raise DataError(f"{path} does not say what it has read", fix="run `kgsync pretrain --model encoder` again")
-    told = artefact.read(path / TOLD)[0]["pairs"].numpy().view(np.uint64)
-    pairs = snapshot.triples[np.isin(pair_hashes(snapshot, snapshot.triples), told)][:, [0, 2]]
-    return unhidden(parts, pairs.astype(np.int64))
+    read = {name: pairs.numpy().view(np.uint64) for name, pairs in artefact.read(path / TOLD)[0].items()}
+    judges = np.concatenate([parts.fuse, parts.calibrate, parts.test])  # no edge that chose the encoder is among them
+    known = [
+        triples[np.isin(pair_hashes(snapshot, triples), pairs)]
+        for triples, pairs in ((snapshot.triples, read["told"]), (judges, read["select"]))
+    ]
+    return unhidden(parts, np.concatenate(known)[:, [0, 2]].astype(np.int64))
 
 
 def _folder(source: str) -> Path:

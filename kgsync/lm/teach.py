@@ -31,11 +31,11 @@ from kgsync.lm.pretrain import Learner, Moment, Pretrained
 from kgsync.lm.pretrain_config import PretrainConfig, VerbalizeConfig, check
 from kgsync.progress import Progress, silent
 from kgsync.snapshot import Snapshot
-from kgsync.split import pair_hashes, split_snapshot
+from kgsync.split import Split, pair_hashes, split_snapshot
 from kgsync.verbalize import Skipped, Verbalizer
 
 MANIFEST = "lm"  # the kind of folder
-TOLD = "told.safetensors"  # hashes of the pairs of entities that it has read about
+TOLD = "told.safetensors"  # hashes of the pairs of entities that it has read about, and of those that chose it
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def teach(
     )
     if folder is None:
         return taught
-    written = _write(taught, snapshot, config, parts.train, folder)
+    written = _write(taught, snapshot, config, parts, folder)
     if checkpoint is not None and checkpoint.is_dir():
         checkpoint.rmdir()
     return written
@@ -194,9 +194,7 @@ def _recipe(snapshot: Snapshot, config: PretrainConfig, split: SplitConfig, lear
     return hashlib.sha256(said.encode()).hexdigest()[:12]
 
 
-def _write(
-    taught: Taught, snapshot: Snapshot, config: PretrainConfig, told: np.ndarray[Any, Any], folder: Path
-) -> Taught:
+def _write(taught: Taught, snapshot: Snapshot, config: PretrainConfig, parts: Split, folder: Path) -> Taught:
     """Write what was learned to a folder whose name is a hash of it."""
     digest = hashlib.sha256(f"{taught.base_hash} {snapshot.id}".encode())
     for name, weight in sorted(taught.learner.module.named_parameters()):
@@ -207,8 +205,11 @@ def _write(
     path = folder / named.id
     with files.whole_folder(path) as new:
         taught.learner.save(new)
-        pairs = np.unique(pair_hashes(snapshot, told)).view(np.int64)
-        artefact.write(new / TOLD, {"pairs": torch.from_numpy(pairs)}, {"kind": "told"})
+        told = {
+            name: torch.from_numpy(np.unique(pair_hashes(snapshot, part)).view(np.int64))
+            for name, part in (("told", parts.train), ("select", parts.select))
+        }
+        artefact.write(new / TOLD, told, {"kind": "told"})
         facts = {"snapshot": snapshot.id, "config": asdict(config)}
         files.write_manifest(new, MANIFEST, named.to_dict(snapshot.relations) | facts)
     return replace(named, path=path)

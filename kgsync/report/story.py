@@ -60,9 +60,9 @@ def _meant(dossier: Dossier) -> str:
     if judged is None:
         return ""
     return (
-        f"A score is a probability: on hidden facts it was off by {judged.ece:.3f} on average, where perfect scores"
-        f" would be off by {judged.ece_floor:.3f} by chance. It rests on an assumption about how many facts are"
-        " missing, which only a review of randomly drawn proposals can replace."
+        f"A score is a probability: by it, the chance to be one of the hidden facts was off by {judged.ece:.3f} on"
+        f" average, where perfect scores would be off by {judged.ece_floor:.3f} by chance. Its level rests on an"
+        " assumption about how many facts are missing, which only a review of randomly drawn proposals can replace."
     )
 
 

@@ -109,8 +109,8 @@ def _promise(kept: Kept) -> str:
     if not kept.selected:
         return f"Of no set of them could be promised that at most {kept.promised:.0%} are false (`--max-false`)."
     return (
-        f"The {kept.selected:,.0f} best, promised to be false in at most {kept.promised:.0%} (`--max-false`),"
-        f" were false in {kept.false:.1%}."
+        f"Of the {kept.selected:,.0f} best, at most {kept.promised:.0%} of them promised to be false (`--max-false`),"
+        f" {kept.hidden or 0:.0%} were hidden edges; if as many are missing as assumed, {kept.false:.1%} are false."
     )
 
 
@@ -157,7 +157,7 @@ def learned(model: Model) -> list[str]:
         lines.append(base_rate(model.card()))
     if metrics.reliability is not None:
         lines.append(
-            f"On hidden edges the scores were off by {metrics.reliability.ece:.3f} on average"
+            f"The chance to be a hidden test edge was off by {metrics.reliability.ece:.3f} on average"
             f" ({metrics.reliability.ece_floor:.3f} would be chance)."
         )
         lines += [_promise(kept) for kept in metrics.reliability.promises if kept.promised == PROMISED]
@@ -168,6 +168,8 @@ def base_rate(card: dict[str, str | int | float]) -> str:
     """Return the sentence that goes with every score."""
     if "auditedEdges" in card:
         rate, why = "a base rate", f"{card['auditedEdges']:,} edges of the random audit say that"
+    elif card.get("baseRateBasis") == "estimated":
+        rate, why = "a base rate", "the hidden edges allow no more than that"
     else:
         rate, why = "an assumed base rate", "as if"
     return (

@@ -4,9 +4,9 @@
 
 The chance is the score after what the reviewers have decided so far: logit(chance) = logit(score) + shift, one shift
 per relation, the maximum of its likelihood under a normal prior around the shift of all relations together. That is
-the intercept of a logistic model moved by new labels (King and Zeng 2001), as `kgsync.calibrate` does for missing
-edges. The doubt is the variance of the answer (uncertainty sampling, arXiv cmp-lg/9407020). The reach is how many
-other predicted edges touch the ends. `cypher/review/desk/queue.cypher` sorts by the same formula, where the edges are.
+the intercept of a logistic model moved by new labels (King and Zeng 2001); it orders the queue and no more. The doubt
+is the variance of the answer (uncertainty sampling, arXiv cmp-lg/9407020). The reach is how many other predicted edges
+touch the ends. `cypher/review/desk/queue.cypher` sorts by the same formula, where the edges are.
 """
 
 from __future__ import annotations

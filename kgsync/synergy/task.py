@@ -47,15 +47,15 @@ class Task:
         Raises:
             DataError: too little can be hidden to measure anything.
         """
-        parts = unread(split_snapshot(snapshot, split), snapshot, encoder)
+        texts = of_snapshot(snapshot)
+        reason = why_no_text(texts)
+        parts = unread(split_snapshot(snapshot, split), snapshot, "" if reason else encoder)
         for name, purpose in (("select", "to choose by"), ("test", "to measure on")):
             if len(getattr(parts, name)) == 0:
                 raise DataError(
                     f"none of the {len(snapshot.triples):,} triples of snapshot {snapshot.id} can be hidden {purpose}",
                     fix="pull a larger or denser subgraph, or raise split.valid and split.test",
                 )
-        texts = of_snapshot(snapshot)
-        reason = why_no_text(texts)
         return cls(
             name=snapshot.id,
             parts=parts,
