@@ -143,7 +143,8 @@ def test_the_same_snapshot_and_settings_give_the_same_model_and_the_same_plan() 
     second = train(benchmark("umls"), config=QUICK, voices=VoicesConfig(text=False))
     assert first.id == second.id
     assert first.card() == second.card()
-    assert first.predict().id == second.predict().id
+    some = first.snapshot.relations[::8]
+    assert first.predict(relations=some).id == second.predict(relations=some).id
 
 
 def test_metrics_are_those_of_a_model_that_learned() -> None:
