@@ -4,7 +4,7 @@
     python benchmarks/promise.py kgsync/sample/world [--missing 0.1]
 
 For every seed kgsync divides the graph anew, trains on the known part, voices and all, and fits its scores; then the
-hidden test edges, as many per known edge as hidden for validation, are to be found among all candidates. A candidate
+hidden test edges are to be found among all candidates. A candidate
 is true if it was hidden. Scores are turned into the chance to be one of the test part, as for `kgsync report`.
 
 - promised: those of which kgsync promises that at most so many are false: how many, and what share of them is.
@@ -48,7 +48,7 @@ from kgsync.triple_files import BadLine
 
 SURE = 0.5  # least score of the edges whose scores are judged
 ENOUGH = 100  # of them in a relation that is judged by itself
-TEST = 0.1  # of the graph: about as many per known edge as hidden for validation
+TEST = 0.1  # of the graph: about as many per known edge as are assumed to be missing
 VOICES = ("embeddings", "rules", "text")
 
 Triple = tuple[Entity, str, Entity]

@@ -209,12 +209,13 @@ def fit(
         lowered=allowed < times,
     )
     probabilities, _ = calibrator.scores(data.relations, data.features)
+    taken = 0.0 if calibrator.lowered else allowed  # at most is no estimate, and promises must be safe
     of_relation = [data.relations == relation for relation in range(n_relations)]
     return replace(
         calibrator,
-        nulls=Nulls.of(probabilities, data.true, data.weights, times=allowed),
+        nulls=Nulls.of(probabilities, data.true, data.weights, times=taken),
         own_nulls=tuple(
-            Nulls.of(probabilities[own], data.true[own], data.weights[own], times=allowed, least=PROPOSED)
+            Nulls.of(probabilities[own], data.true[own], data.weights[own], times=taken, least=PROPOSED)
             for own in of_relation
         ),
     )
@@ -262,8 +263,8 @@ def _most_missing(data: Labelled, solution: _Solution) -> float:
     """Return how many times as many edges can be missing as are labelled, as the labels of the best candidates say."""
     best = np.argsort(-(data.features @ solution.weights + solution.relations[data.relations]), kind="stable")[:CERTAIN]
     total, true = float(data.weights[best].sum()), float(data.weights[best][data.true[best]].sum())
-    rate = true / total
-    least = rate - CLEARLY * math.sqrt(rate * (1 - rate) / total)
+    rate, z = true / total, CLEARLY**2 / total
+    least = (rate + z / 2 - math.sqrt(z * (rate * (1 - rate) + z / 4))) / (1 + z)  # Wilson (1927): less than 1
     return (1 - least) / least if least > 0 else math.inf
 
 

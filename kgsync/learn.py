@@ -334,15 +334,17 @@ def _calibrate(
     compete as are assumed to be missing, although few of them are looked at: test edges in the place of others.
     """
 
-    def labelled(hidden: Triples, others: Sequence[Triples], step: str, *competing: Triples) -> Labelled:
+    def labelled(hidden: Triples, others: Sequence[Triples], step: str, test: Triples = parts.test[:0]) -> Labelled:
         mixed = np.random.default_rng(0).permutation(np.concatenate(others))
-        known, rest = np.split(mixed, [min(len(parts.test), len(mixed))])
+        places = min(len(parts.test), len(mixed))
+        known, rest = np.split(mixed, [places])
+        competing, surplus = np.split(np.random.default_rng(1).permutation(test), [places])
         return label_hidden(
             voice,
             snapshot,
-            known=np.concatenate([parts.train, known]),
+            known=np.concatenate([parts.train, known, surplus]),
             hidden=hidden,
-            competing=np.concatenate([rest, *competing]),
+            competing=np.concatenate([rest, competing]),
             step=step,
             progress=progress,
         )

@@ -91,6 +91,16 @@ def test_scores_follow_the_audit_and_say_so() -> None:
     assert Calibrator.from_dict(json.loads(json.dumps(reviewed.to_dict()))) == reviewed
 
 
+def test_a_complete_graph_whose_best_candidates_are_all_labelled_is_fitted() -> None:
+    data, _ = simulated(7)
+    best = np.argsort(-data.features[:, 1:3].sum(axis=1))[:400]
+    true = np.isin(np.arange(len(data.true)), best)
+    calibrator = fit(replace(data, true=true), 8)
+    assert calibrator.basis == "estimated"
+    assert 0 < calibrator.missing_share < 0.1 * data.missing_share
+    assert calibrator.scores(data.relations, data.features)[0].max() < 1
+
+
 def test_scores_that_follow_an_audit_come_true() -> None:
     """An audit of what is proposed, in a graph that lacks another share than was assumed."""
     for assumed, times in ((2.0, 1.0), (1.0, 2.0)):

@@ -169,7 +169,7 @@ def base_rate(card: dict[str, str | int | float]) -> str:
     if "auditedEdges" in card:
         rate, why = "a base rate", f"{card['auditedEdges']:,} edges of the random audit say that"
     elif card.get("baseRateBasis") == "estimated":
-        rate, why = "a base rate", "the hidden edges allow no more than that"
+        rate, why = "a base rate", "the hidden edges allow no more:"
     else:
         rate, why = "an assumed base rate", "as if"
     return (
