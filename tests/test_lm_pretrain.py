@@ -56,7 +56,10 @@ def decoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("encoder")
+    return tiny_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+def tiny_encoder(folder: Path) -> Path:
     torch.manual_seed(0)
     BertForMaskedLM(
         BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 from test_lm_models import tiny_decoder
-from transformers import AutoTokenizer, BertConfig, BertForMaskedLM
+from test_lm_pretrain import tiny_encoder
+from transformers import AutoTokenizer, BertForMaskedLM
 
 from kgsync.cli import main
 from kgsync.config import SplitConfig, VoicesConfig
@@ -17,7 +18,7 @@ from kgsync.errors import DataError
 from kgsync.identity import Entity
 from kgsync.kge.config import TrainConfig
 from kgsync.learn import train
-from kgsync.lm import encoder, reader, teach
+from kgsync.lm import reader, teach
 from kgsync.lm.pretrain_config import PretrainConfig
 from kgsync.lm.texts import of_snapshot
 from kgsync.model import Model
@@ -47,13 +48,7 @@ def snapshot() -> Snapshot:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("encoder")
-    torch.manual_seed(0)
-    BertForMaskedLM(
-        BertConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32)
-    ).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(encoder.packaged()).save_pretrained(folder)
-    return folder
+    return tiny_encoder(tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(scope="module")
