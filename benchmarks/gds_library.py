@@ -22,7 +22,6 @@ from kgsync.graph import server_files as disk
 from kgsync.graph.jars import jars
 from kgsync.graph.names import quote
 from kgsync.graph.server import LocalServer
-from kgsync.graph.server_files import Settings
 
 VERSION = "2.13.9"
 WRITTEN = "GDS_PREDICTED"  # the type of what it writes
@@ -88,18 +87,10 @@ def server_with_gds(memory: str) -> Iterator[LocalServer]:
         plugins.mkdir(parents=True)
         for jar in _jars(cache):
             (plugins / jar.name).symlink_to(jar)
-        write_conf = configuration._write_conf
-
-        def write_and_allow(home: Path, settings: Settings) -> None:
-            write_conf(home, settings)
-            with (home / "conf" / "neo4j.conf").open("a", encoding="utf-8") as file:
-                file.write("dbms.security.procedures.unrestricted=gds.*\n")
-
-        configuration._write_conf = write_and_allow
+        (plugins.parent / configuration.OWN).write_text("dbms.security.procedures.unrestricted=gds.*\n")
         try:
             yield server.up("gds", memory=memory)
         finally:
-            configuration._write_conf = write_conf
             server.down("gds")
 
 

@@ -65,7 +65,7 @@ class SplitConfig:
     """Which triples are hidden from training. Both directions of a pair are always hidden together."""
 
     valid: float = 0.1  # share for choosing the best epoch and for calibration
-    test: float = 0.05  # share for the reported metrics, used for nothing else
+    test: float = 0.05  # share for the reported metrics, which nothing learns from
     seed: int = 0
 
 

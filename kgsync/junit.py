@@ -40,7 +40,7 @@ def _text(check: CheckResult) -> str:
     lines = [_line(row) for row in check.rows]
     if check.count > len(lines):
         lines.append(f"… {check.count - len(lines):,} more")
-    return _clean("\n".join([*lines, "", check.browser]))
+    return _clean("\n".join([*lines, "", check.shown]))
 
 
 def _line(row: Finding) -> str:

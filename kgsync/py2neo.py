@@ -36,10 +36,11 @@ def graph_of(
     from kgsync.graph.graph import Graph
 
     profile = graph.service.profile
+    folder = Path() if config is None or isinstance(config, Config) else Path(config).parent
     if not isinstance(config, Config):
         config = Config.load(Path(config) if config is not None else None)
     settings = ConnectionSettings(profile.uri, profile.user, Secret(profile.password), graph.name or "")
-    return Graph(Connection.open(settings), config, workspace)
+    return Graph(Connection.open(settings), config, workspace, folder)
 
 
 def subgraph(source: Snapshot | Plan) -> py2neo.Subgraph:

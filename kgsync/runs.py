@@ -102,6 +102,17 @@ class Workspace:
         found = _matching(self.runs, run_id, "run.json", lambda folder: folder.name)
         return Run(_only(found, run_id, "run", self.runs, "kgsync predict"))
 
+    def kept(self, run_id: str) -> Run | None:
+        """Return the run with exactly this id, if it was made here."""
+        run = Run(self.runs / run_id)
+        return run if (run.folder / "run.json").is_file() else None
+
+    def bookmarks(self, run: Run | None = None) -> list[str]:
+        """Return the bookmarks of what `run`, or else the newest, has written; none where nothing was."""
+        folders = [run.folder] if run else _matching(self.runs, None, "bookmarks.json", lambda folder: folder.name)
+        files_ = [path for folder in folders if (path := folder / "bookmarks.json").is_file()]
+        return [bookmark for path in files_ for bookmark in files.read_json(path)]
+
     def snapshot(self, snapshot_id: str | None = None) -> Path:
         """Return the folder of a snapshot, or of the newest: the one that was pulled last.
 

@@ -36,7 +36,7 @@ class Split:
     select: Triples  # chooses the best epoch and configuration
     fuse: Triples  # weighs the voices
     calibrate: Triples  # turns raw model values into probabilities
-    test: Triples  # measures, and is used for nothing else
+    test: Triples  # measures; scores are fitted among these edges as well, which count neither as true nor as false
 
 
 def split_triples(

@@ -18,12 +18,12 @@ from kgsync.graph import ledger, statements
 from kgsync.graph.graph import Graph
 from kgsync.graph.parts import STALE
 from kgsync.graph.pull import Selection, pull
-from kgsync.graph.write import WriteReport, write
+from kgsync.graph.write import WriteReport, check_run, write
 from kgsync.learn import train
 from kgsync.model import Model
 from kgsync.plan import Plan
 from kgsync.progress import Progress, silent
-from kgsync.report import promised, summary
+from kgsync.report import lesson, promised, summary
 from kgsync.report.kept import keep_validation, keep_write
 from kgsync.runs import Run, now
 from kgsync.snapshot import Snapshot
@@ -59,12 +59,15 @@ def sync(
     and what is promised.
 
     Raises:
-        ConfigError: `max_false` is no share between 0 and 1.
+        ConfigError: `max_false` is no share between 0 and 1, or `each_relation` has none to keep.
+        DataError: the run that it goes on with has begun to write what another `max_false` left.
         TransientError: another sync is at work in the workspace, or another process is writing.
         KgsyncError: of the step that failed; the run stays, and the next sync goes on with it.
     """
     if max_false is not None and not 0 < max_false < 1:
         raise ConfigError(f"max_false is {max_false:g}, which is no share", fix="make it between 0 and 1: 0.1 is 10%")
+    if each_relation and max_false is None:
+        raise ConfigError("each_relation is about a promise that nobody made", fix="give max_false as well")
     with files.alone(graph.workspace.root / ".sync.lock", "`kgsync sync`"):
         run = None if fresh else _unfinished(graph, selection, commit=commit)
         if run is not None:
@@ -72,15 +75,16 @@ def sync(
             when = f", pulled {pulled['origin']['startedAt']}" if pulled else ""
             told(f"Going on with run {run.id}{when} (--fresh starts a new one).")
         run = run or graph.workspace.new_run(graph.config)
+        promise = None if max_false is None else _Promise(max_false, each_relation)
+        return _steps(graph, run, selection, commit, promise, told, progress)
 
-        def narrowed(plan: Plan) -> Plan:
-            if max_false is None:
-                return plan
-            kept = plan.promising(max_false, each_relation=each_relation)
-            told(promised(kept, len(plan), max_false))
-            return kept
 
-        return _steps(graph, run, selection, commit, narrowed, progress)
+@dataclass(frozen=True)
+class _Promise:
+    """What is promised of the edges that are written."""
+
+    max_false: float
+    each_relation: bool
 
 
 def _steps(
@@ -88,7 +92,8 @@ def _steps(
     run: Run,
     selection: Selection | None,
     commit: bool,
-    narrowed: Callable[[Plan], Plan],
+    promise: _Promise | None,
+    told: Callable[[str], None],
     progress: Progress,
 ) -> SyncResult:
     """Do what is left of a run."""
@@ -127,25 +132,12 @@ def _steps(
         split=config.split,
         voices=config.voices,
         folder=workspace.models,
+        told=lambda done: told(lesson(done)),
         progress=progress,
     )
     run.note("train", model=model.id)
 
-    if "predict" in steps:
-        plan = narrowed(Plan.load(run.plan_folder))
-    else:
-        plan = narrowed(
-            model.predict(
-                top_k=config.predict.top_k,
-                min_score=config.predict.min_score,
-                per_entity=config.predict.per_entity,
-                progress=progress,
-            )
-        )
-    if "predict" not in steps or steps["predict"]["plan"] != plan.id:
-        plan.save(run.plan_folder)
-        run.note("predict", plan=plan.id, edges=len(plan))
-
+    plan = _plan(graph, run, model, promise, told, progress)
     written = write(
         graph.connection,
         plan,
@@ -166,6 +158,41 @@ def _steps(
     if not commit:
         run.describe(shownAt=now())
     return SyncResult(run, snapshot, model, plan, written, validation)
+
+
+def _plan(
+    graph: Graph,
+    run: Run,
+    model: Model,
+    promise: _Promise | None,
+    told: Callable[[str], None],
+    progress: Progress,
+) -> Plan:
+    """Return what is to be written, which the run's folder has then, too.
+
+    What it has already is taken if the same was promised of it, or if it began to be written and nothing is asked now.
+    Else all proposals are narrowed anew, never those that an earlier promise left.
+    """
+    noted, asked = run.steps.get("predict"), None if promise is None else asdict(promise)
+    begun = ledger.run_state(graph.connection, run.id) is not None
+    if noted and (noted.get("promise") == asked or (begun and asked is None)):
+        plan, proposals = Plan.load(run.plan_folder), noted.get("proposals", noted["edges"])
+    else:
+        config = graph.config.predict
+        whole = (
+            Plan.load(run.plan_folder)
+            if noted and noted.get("promise") is None
+            else model.predict(
+                top_k=config.top_k, min_score=config.min_score, per_entity=config.per_entity, progress=progress
+            )
+        )
+        plan, proposals = whole if promise is None else whole.promising(**asdict(promise)), len(whole)
+        check_run(graph.connection, run.id, plan)  # before the plan that began to be written is replaced
+        plan.save(run.plan_folder)
+        run.note("predict", plan=plan.id, edges=len(plan), proposals=proposals, promise=asked)
+    if promise is not None:
+        told(promised(plan, proposals, promise.max_false))
+    return plan
 
 
 def _unfinished(graph: Graph, selection: Selection | None, *, commit: bool) -> Run | None:

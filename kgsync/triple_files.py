@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-from kgsync.errors import DataError, NotFoundError
+from kgsync.errors import ConfigError, DataError, NotFoundError
 from kgsync.identity import LONGEST_KEY
 
 SPLITS = ("train", "valid", "test")
@@ -87,7 +87,12 @@ def find(source: Path, splits: Sequence[str] | None = None) -> TripleFiles:
 
     Raises:
         NotFoundError: there is no such file, or no triples in the folder.
+        ConfigError: splits of a file are asked for.
     """
+    if source.is_file() and splits:
+        raise ConfigError(
+            f"{source} is a file, and only a folder has splits", fix="leave out --split, or give the folder"
+        )
     if source.is_file():
         return TripleFiles((source,))
     if not source.is_dir():

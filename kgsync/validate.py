@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ __all__ = [
 ]
 
 _BATCH = 1_000  # edges per transaction
+_AT_ONCE = 2  # checks: more would be no friends to others who ask the server
+_MOST_PARAMETERS = 4_000  # characters that are shown
 _COLUMNS = {
     **dict.fromkeys(("check", "severity", "id"), "string"),
     **ends.COLUMNS["head"],
@@ -100,6 +103,13 @@ class CheckResult:
     def browser(self) -> str:
         """Return what to paste into Neo4j Browser."""
         return f"{params(self.parameters)}\n\n{self.query}" if self.parameters else self.query
+
+    @property
+    def shown(self) -> str:
+        """Return `browser` for a person to read, without parameters that would fill pages."""
+        if len(self.browser) - len(self.query) <= _MOST_PARAMETERS:
+            return self.browser
+        return f"// its parameters are long: `kgsync validate --json` has them\n{self.query}"
 
 
 @dataclass(frozen=True)
@@ -228,23 +238,40 @@ def _run_all(
 
     A check that weighs proposals against each other runs again where some of them are wrong anyway: these come last.
     """
-    found: list[_Found] = []
-    for done, check in enumerate(checks):
-        progress("validate", done, len(checks))
-        found.append(_run(connection, check, parameters, limit))
+    found = _at_once(connection, checks, parameters, limit, progress)
     weighing = [i for i, check in enumerate(checks) if check.weighs]
     beaten = [pair for i in weighing for id_, pair in found[i].ends.items() if id_ not in found[i].wrong]
     places = {end for pair in beaten for end in pair}
     wrong = {id_ for each in found for id_ in each.wrong if not places.isdisjoint(each.ends[id_])}
     if wrong:  # the same for all these checks, so that one set of parameters repeats them
-        for i in weighing:
-            found[i] = _run(connection, checks[i], {**parameters, "wrong": sorted(wrong, key=str)}, limit)
-    progress("validate", len(checks), len(checks))
+        again = {**parameters, "wrong": sorted(wrong, key=str)}
+        for i, each in zip(weighing, _at_once(connection, [checks[i] for i in weighing], again, limit), strict=True):
+            found[i] = each
     judged: dict[str, _Judged] = {}
     for each in found:
         for id_, edge in each.judged.items():
             judged.setdefault(id_, edge).reasons.update(edge.reasons)
     return tuple(each.result for each in found), judged
+
+
+def _at_once(
+    connection: Connection,
+    checks: Sequence[Check],
+    parameters: Mapping[str, Any],
+    limit: int,
+    progress: Progress = silent,
+) -> list[_Found]:
+    """Return what each check found. The server plans and runs each on one processor: two at a time halve the wait."""
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        running = [pool.submit(_run, connection, check, parameters, limit) for check in checks]
+        progress("validate", 0, len(checks))
+        for done, each in enumerate(as_completed(running), start=1):
+            each.result()
+            progress("validate", done, len(checks))
+        return [each.result() for each in running]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C closing the connection ends those that run
 
 
 def _run(connection: Connection, check: Check, parameters: Mapping[str, Any], limit: int) -> _Found:

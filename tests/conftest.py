@@ -20,9 +20,12 @@ import platformdirs
 import pytest
 
 from kgsync.graph import server as local
+from kgsync.graph import server_config, server_files
 from kgsync.graph.server import LocalServer
 
 MEMORY = "768M"
+# Each test has another graph, for which the server would plan every statement anew: a quarter of a second for each.
+KEEP_PLANS = "dbms.cypher.min_replan_interval=1h\n"
 FAST_START = "-XX:TieredStopAtLevel=1"  # Java options that halve a server's start, and slow what comes after
 
 
@@ -53,7 +56,9 @@ def _running(version: str, home: Path, jars: Path) -> Iterator[LocalServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KGSYNC_HOME", str(home))
         patch.setenv("KGSYNC_JARS", str(jars))
-        patch.setenv("JDK_JAVA_OPTIONS", FAST_START)
+        own = server_files.home("tests") / server_config.OWN
+        own.parent.mkdir(parents=True)
+        own.write_text(KEEP_PLANS)
         running = local.up("tests", version=version, memory=MEMORY)
     yield running
     with pytest.MonkeyPatch.context() as patch:

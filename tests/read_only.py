@@ -21,13 +21,6 @@ from kgsync.graph.server import LocalServer
 @contextmanager
 def read_only_server(home: Path, jars: Path, cypher: str) -> Iterator[LocalServer]:
     """Run a server whose database holds what `cypher` creates, and is read-only."""
-    write_conf = server_config._write_conf
-
-    def write_read_only(folder: Path, settings: server_config.Settings) -> None:
-        write_conf(folder, settings)
-        with (folder / "conf" / "neo4j.conf").open("a", encoding="utf-8") as file:
-            file.write("server.databases.read_only=neo4j\n")
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KGSYNC_HOME", str(home))
         patch.setenv("KGSYNC_JARS", str(jars))
@@ -36,7 +29,7 @@ def read_only_server(home: Path, jars: Path, cypher: str) -> Iterator[LocalServe
             with neo4j.GraphDatabase.driver(running.uri, auth=(running.username, running.password())) as driver:
                 driver.execute_query(cypher, database_="neo4j")  # type: ignore[arg-type]
             local.down("readonly")
-            patch.setattr(server_config, "_write_conf", write_read_only)
+            (running.home / server_config.OWN).write_text("server.databases.read_only=neo4j\n")
             yield local.up("readonly", memory="768M")
         finally:
             local.down("readonly")

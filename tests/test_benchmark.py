@@ -271,3 +271,13 @@ def test_tune_saves_the_winner_and_leaves_the_rest_of_the_file(capsys: pytest.Ca
     assert (after.rank, after.epochs) == (before.rank, before.epochs)
     assert "n3 =" in text
     assert "relation_weight =" in text
+
+
+def test_a_loss_with_smoothing_is_searched_beside_one_that_has_none() -> None:
+    graph = dataset.read(UMLS)
+    config = TrainConfig(loss="bce", label_smoothing=0.1, rank=8)
+    trials: list[Trial] = []
+    size = len(graph.entities), len(graph.relations)
+    found = tune(graph.train, graph.valid, *size, config, seconds=3, tried=trials.append)
+    assert {(trial.config.loss, trial.config.label_smoothing) for trial in trials} >= {("bce", 0.1), ("softmax", 0.0)}
+    assert found.label_smoothing == (0.1 if found.loss == "bce" else 0.0)

@@ -14,14 +14,14 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import neo4j
 import pytest
 from example_graphs import made_up_model
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
 from predicted import LABELS, edge_id, make_clean_world, predict, query
 
 from kgsync.browser import content, parameters, serve
@@ -40,6 +40,8 @@ from kgsync.graph.graph import Graph
 from kgsync.graph.server import LocalServer
 
 PATIENCE = 60_000  # milliseconds; the machine may be busy
+AGAIN = 5_000  # milliseconds after which a click that did nothing is made again
+UNSEEN = "[data-testid=frame]:not([data-seen])"
 ORANGE = "#FD7E14"
 BEST = edge_id("country30", "CAPITAL", "city30")
 DOUBTFUL = edge_id("person35", "PARENT", "person36")
@@ -111,12 +113,16 @@ def run(page: Page, text: str = "") -> Locator:
     if text:
         page.locator(".monaco-editor").first.click()
         page.keyboard.insert_text(text)
-    page.get_by_test_id("editor-Run").click()
+    for _ in range(PATIENCE // AGAIN):  # a click before the text has come to the editor runs nothing
+        page.get_by_test_id("editor-Run").click()
+        with suppress(TimeoutError):
+            page.locator(UNSEEN).first.wait_for(timeout=AGAIN)
+            break
     return answer(page)
 
 
 def answer(page: Page) -> Locator:
-    frame = page.locator("[data-testid=frame]:not([data-seen])").first
+    frame = page.locator(UNSEEN).first
     done = "[data-testid=frame-loaded-contents], [data-testid=rawParamData], [data-testid=multi-statement-list-icon]"
     expect(frame.locator(done).first).to_be_visible(timeout=PATIENCE)
     assert frame.get_by_test_id("cypherFrameErrorMessage").all_inner_texts() == [], frame.inner_text()
@@ -228,7 +234,7 @@ def test_the_newer_browser_runs_the_queries_and_parameters_of_the_asciidoc_guide
             page.keyboard.press("Control+a")
             page.keyboard.insert_text(text)
             page.keyboard.press("Control+Enter")
-            frame = page.locator("[data-testid=frame]:not([data-seen])").first
+            frame = page.locator(UNSEEN).first
             done = re.compile("parameters? successfully|completed after|no records", re.IGNORECASE)
             expect(frame).to_contain_text(done, timeout=PATIENCE)
             if block == statements.load("browse/best").text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -11,8 +12,12 @@ from pathlib import Path
 import neo4j
 import pytest
 
-from kgsync.cli import SECTIONS
+from kgsync.cli import SECTIONS, main
+from kgsync.cli.options import print_json
+from kgsync.errors import ConfigError
+from kgsync.graph.ledger import RunInfo
 from kgsync.graph.server import LocalServer
+from kgsync.graph.settings import resolve
 
 COMMANDS = [name for section in SECTIONS.values() for name in section]
 
@@ -122,3 +127,37 @@ def test_a_workspace_that_cannot_be_written_is_a_storage_error(server: LocalServ
     graph_db.execute_query("CREATE (:City {id: 1})-[:ROAD]->(:City {id: 2})", database_="neo4j")
     Path("file").write_text("not a folder", encoding="utf-8")
     expect_one_line(kgsync("pull", "--workspace", "file/below", **env(server)), 74, "file/below")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["sync", "--each-relation"], "--each-relation is about the promise of --max-false"),
+        (["write", "--each-relation"], "--each-relation is about the promise of --max-false"),
+        (["pull", "--hops", "2"], "--hops are counted from a --seed"),
+        (["review", "--port", "1234"], "--port is that of the page"),
+    ],
+)
+def test_an_option_that_would_have_no_effect_is_refused(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_json_is_json_whatever_the_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": [float("nan"), 1.5], "b": RunInfo("r", "finished", "", None, 1, 0, 0, "p", ("m",))})
+    found = json.loads(capsys.readouterr().out)
+    assert found["a"] == [None, 1.5]
+    assert found["b"]["models"] == ["m"]
+
+
+def test_a_password_that_nobody_types_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    with pytest.raises(ConfigError, match=r"no password was typed; .*--password-file"):
+        resolve(uri="bolt://a:1", prompt=True, environment={})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import neo4j
@@ -79,11 +80,19 @@ def test_a_password_file_must_be_private_and_hold_something(tmp_path: Path, text
 def test_without_an_address_the_local_server_is_meant_with_its_own_password(
     server: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "find", lambda name=None: server)
+    monkeypatch.setattr(local, "running", lambda: [server])
     found = resolve(environment={"NEO4J_USERNAME": "other", "NEO4J_PASSWORD": "of another server"})
     assert (found.uri, found.username) == (server.uri, server.username)
     assert found.password.reveal() == server.password()
     assert set(found.sources.values()) == {f"local server {server.name}"}
+    assert resolve(uri=server.uri, environment={}).password.reveal() == server.password()
+
+
+def test_of_several_local_servers_one_must_be_named(server: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(server, name="other", uri="bolt://127.0.0.1:1", password_file=Path("nowhere"))
+    monkeypatch.setattr(local, "running", lambda: [other, server])
+    with pytest.raises(ConfigError, match=rf"several local servers run, .* other \({other.uri}\), tests \("):
+        resolve(environment={})
     assert resolve(uri=server.uri, environment={}).password.reveal() == server.password()
 
 

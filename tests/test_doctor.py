@@ -9,6 +9,7 @@ import pytest
 
 from kgsync.cli import main
 from kgsync.config import Config, GraphConfig, LabelConfig
+from kgsync.errors import AccessError
 from kgsync.graph import schema
 from kgsync.graph.connection import Connection, ConnectionSettings, Secret
 from kgsync.graph.doctor import Diagnosis, Finding, _may_write, _transport, check, too_old
@@ -63,6 +64,7 @@ def test_faults_of_the_configuration_are_errors_with_their_fix(graph_db: neo4j.D
         "no node is labelled Absent",
         "the graph has no relation ABSENT",
     ]
+    assert findings(diagnosis, "error")[0].fix.endswith("`kgsync init --add-key 'Person' --yes` and set it to kgsyncId")
     [warning] = findings(diagnosis, "warning")
     write(graph_db, warning.fix)
     assert findings(check(settings_of(server), PERSON), "warning") == []
@@ -130,3 +132,16 @@ def test_the_command_prints_json_and_exits_with_the_code(
     assert end.value.code == 0
     assert {"level", "what", "fix", "source"} == set(json.loads(out)["findings"][0])
     assert server.password() not in out
+
+
+def test_a_user_who_may_not_see_the_constraints_is_told_the_rest(
+    graph_db: neo4j.Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(connection: Connection) -> list[str]:
+        raise AccessError("SHOW INDEXES is not allowed", fix="ask")  # as Enterprise's own roles may do
+
+    write(graph_db, "CREATE (:Person {id: 1})")
+    monkeypatch.setattr(schema, "missing", refused)
+    found = Graph(Connection.wrap(graph_db, "neo4j"), PERSON).doctor().findings
+    assert "this user may not see which constraints there are" in [finding.what for finding in found]
+    assert any(finding.what.startswith("id is unique on all 1 Person nodes") for finding in found)

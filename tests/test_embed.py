@@ -144,7 +144,6 @@ def load_sample(driver: neo4j.Driver) -> None:
         query(driver, f"UNWIND $pairs AS pair {text}", pairs=pairs)
 
 
-@pytest.mark.newest
 @pytest.mark.slow
 def test_ten_best_of_three_thousand_are_found_by_the_index(graph_db: neo4j.Driver, tmp_path: Path) -> None:
     load_sample(graph_db)

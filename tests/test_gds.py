@@ -50,18 +50,11 @@ def gds(tmp_path_factory: pytest.TempPathFactory, jar_cache: Path) -> Iterator[L
     plugins.mkdir(parents=True)
     for jar in gds_jars(jar_cache):
         (plugins / jar.name).symlink_to(jar)
-    write_conf = configuration._write_conf
-
-    def allow(folder: Path, settings: Any) -> None:
-        write_conf(folder, settings)
-        with (folder / "conf" / "neo4j.conf").open("a", encoding="utf-8") as file:
-            file.write("dbms.security.procedures.unrestricted=gds.*\n")
-
+    (plugins.parent / configuration.OWN).write_text("dbms.security.procedures.unrestricted=gds.*\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KGSYNC_HOME", str(home))
         patch.setenv("KGSYNC_JARS", str(jar_cache))
         patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
-        patch.setattr(configuration, "_write_conf", allow)
         server = local.up("gds", version=local.LTS, memory="1G")
         yield server
         local.down("gds")

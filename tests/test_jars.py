@@ -148,6 +148,15 @@ def test_unknown_version_is_not_found(repository: Repository, tmp_path: Path) ->
 
 
 @pytest.mark.fault
+def test_a_jar_that_the_repository_lost_is_one_clear_line(repository: Repository, tmp_path: Path) -> None:
+    jars(NAME, COORDINATES, tmp_path)
+    lock = tmp_path / f"{NAME}.lock.toml"
+    lock.write_text(lock.read_text().replace(BROWSER, "0.0.0"))
+    with pytest.raises(UnavailableError, match=f"cannot fetch {NAME}: there is no .*; check KGSYNC_MAVEN"):
+        jars(NAME, COORDINATES, tmp_path)
+
+
+@pytest.mark.fault
 def test_full_disk_is_a_storage_error_and_leaves_no_half_file(repository: Repository, tmp_path: Path) -> None:
     program = (
         "import resource, sys; from pathlib import Path; from kgsync.graph.jars import jars\n"

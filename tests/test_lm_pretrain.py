@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from click.testing import CliRunner
@@ -184,6 +185,35 @@ def test_the_loss_is_that_of_a_plain_forward_pass(decoder_folder: Path) -> None:
         logits = decoder.model(**inputs).logits
         naive = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         assert decoder.loss(inputs, labels).item() == pytest.approx(naive.item(), abs=0.02)
+
+
+@pytest.mark.parametrize("word", ["very ", "\N{CJK UNIFIED IDEOGRAPH-5927}"])
+def test_long_descriptions_leave_room_for_the_facts(word: str, snapshot: Snapshot, encoder_folder: Path) -> None:
+    texts = pa.array([word * 400 for _ in snapshot.identities])
+    at = snapshot.entities.column_names.index("text")
+    long = replace(snapshot, entities=snapshot.entities.set_column(at, "text", texts))
+    config = replace(SMALL, ratio=1.0, longest=128)
+    learner = MaskedLearner(
+        masked.load(encoder_folder), Corpus(Verbalizer.of_snapshot(long, long.triples), OTHER, config), config
+    )
+    described = [item for item in map(learner.item, range(200)) if 3 * word in item.text]
+    assert described
+    for item in described:
+        tokens = learner.tokenizer(item.text[: item.spans[0].end])["input_ids"]
+        assert len(tokens) < config.longest
+
+
+def test_from_texts_whose_facts_are_cut_off_nothing_is_learned(
+    words: Verbalizer, decoder_folder: Path, encoder_folder: Path
+) -> None:
+    cut_off = Item("long " * 400 + "Lyon", (Span(2000, 2004),))
+    corpus = Corpus(words, OTHER, SMALL)
+    for learner in (
+        CausalLearner(causal.load(decoder_folder), corpus, SMALL),
+        MaskedLearner(masked.load(encoder_folder), corpus, SMALL),
+    ):
+        loss, tokens = learner.loss([cut_off], 0)
+        assert (loss.item(), loss.requires_grad, tokens > 0) == (0.0, False, True)
 
 
 def test_whole_parts_are_masked(words: Verbalizer, encoder_folder: Path) -> None:

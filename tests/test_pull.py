@@ -214,6 +214,51 @@ def test_what_does_not_exist_is_named(
         pull(connection, CITIES, selection=selection, folder=tmp_path)
 
 
+def test_a_label_that_identifies_nothing_chooses_among_the_entities(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    run(
+        graph_db,
+        "CREATE (a:Place:City {id: 'a'}), (b:Place:Town {id: 'b'}), (c:Place:Lake {id: 'c'}), (d:Person:City {id: 'd'})"
+        ", "
+        "(:City {name: 'without a key'}), (a)-[:ROAD]->(b), (b)-[:ROAD]->(c), (d)-[:ROAD]->(a), (d)-[:ROAD]->(b)",
+    )
+    labels = {"Place": LabelConfig("id"), "Person": LabelConfig("id")}
+    place = {name: Entity("Place", "id", name) for name in "abc"}
+    person = Entity("Person", "id", "d")
+
+    def chosen(*names: str, **more: Any) -> Snapshot:
+        return pull(connection, GraphConfig(labels), selection=Selection(names, **more), folder=tmp_path)
+
+    cities = chosen("City")
+    assert set(cities.identities) == {place["a"], person}
+    assert triples(cities) == {(person, "ROAD", place["a"])}
+    assert set(chosen("Town", "Lake").identities) == {place["b"], place["c"]}
+    assert set(chosen("Town", "Person").identities) == {place["b"], person}
+    assert set(chosen("City", seeds=("Place:a",)).identities) == {place["a"], person}
+    with pytest.raises(NotFoundError, match=r"no entity is labelled Sea; entities are found as Place, Person; correct"):
+        chosen("Sea")
+
+
+def test_a_damaged_part_of_an_interrupted_pull_is_read_again(
+    graph_db: neo4j.Driver, connection: Connection, tmp_path: Path
+) -> None:
+    run(graph_db, "CREATE (:City {id: 'a'})-[:ROAD]->(:City {id: 'b'})")
+    whole = pull(connection, CITIES, folder=tmp_path / "whole")
+
+    def stop(name: str, done: int, total: int | None) -> None:
+        if name == "pull: ranges of entities":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pull(connection, CITIES, folder=tmp_path / "parts", progress=stop)
+    found = list((tmp_path / "parts").rglob("*.parquet"))
+    assert len(found) == 2
+    for part in found:
+        part.write_bytes(b"PAR1")
+    assert pull(connection, CITIES, folder=tmp_path / "parts").id == whole.id
+
+
 @pytest.mark.parametrize("key", ["true", "1.5", "date('2026-01-01')", "[1]"])
 def test_keys_that_cannot_identify_are_refused(
     key: str, graph_db: neo4j.Driver, connection: Connection, tmp_path: Path

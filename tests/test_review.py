@@ -12,8 +12,9 @@ import pytest
 from predicted import LABELS, edge_id, make_clean_world, make_schema, make_world, predict, query
 
 from kgsync.cli import main
+from kgsync.config import LabelConfig
 from kgsync.errors import DataError, NotFoundError
-from kgsync.graph import review, statements
+from kgsync.graph import ends, review, statements
 from kgsync.graph.connection import Connection
 from kgsync.graph.review import EndFilter, Filter, ReviewReport, accept, find, proposals, reject, undo
 from kgsync.graph.server import LocalServer
@@ -333,6 +334,29 @@ def test_a_filter_narrows_by_score_status_run_and_ends(graph_db: neo4j.Driver, c
         "Entity",
         "Country 10",
     )
+
+
+def test_a_decision_made_by_hand_is_told_without_a_day(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_world(graph_db)
+    ids = [predict(graph_db, "country30", "CAPITAL", f"city{i}", status=("accepted", "rejected")[i]) for i in (0, 1)]
+    messages = [one.message for one in accept(connection, [ids[1]], by="me").decisions]
+    messages += [one.message for one in reject(connection, [ids[0]], by="me").decisions]
+    messages += [one.message for one in undo(connection, ids, by="me").decisions]
+    assert all(message.endswith("by somebody") for message in messages), messages
+
+
+def test_names_and_texts_that_are_lists_stop_no_look(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_clean_world(graph_db)
+    query(graph_db, "MATCH (n:Entity) SET n.name = ['a', 'b'], n.text = ['c']")
+    id_ = edge_id("country5", "SPEAKS", "language9")
+    names = ends.parameter({"Entity": LabelConfig("key", "name", ("text",))})
+    (look,) = connection.read(statements.load("review/desk/look").text, id=id_, names=names)
+    assert {look[end][what] for end in ("head", "tail") for what in ("name", "text")} == {None}
+    assert [each["name"] for each in look["heads"] + look["tails"]].count(None) > 2
+    (edge_,) = connection.read(statements.load("explain/edge").text, id=id_)
+    assert (edge_["head"]["name"], edge_["tail"]["name"]) == (None, None)
+    (both,) = connection.read(statements.load("explain/ends").text, id=id_, names=names)
+    assert (both["heads"][0]["key"], both["heads"][0]["name"]) == ("country5", None)
 
 
 def test_an_id_may_be_cut_short_if_it_stays_unique(graph_db: neo4j.Driver, connection: Connection) -> None:

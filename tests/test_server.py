@@ -141,7 +141,8 @@ def test_up_of_a_running_server_returns_it_at_once(server: LocalServer, monkeypa
     began = time.monotonic()
     assert local.up("tests") == server
     assert time.monotonic() - began < 5
-    assert local.find() == local.find("tests") == server
+    assert local.find("tests") == server
+    assert local.running() == [server]
     assert local.find("other") is None
 
 
@@ -211,7 +212,7 @@ def test_data_password_ports_and_settings_are_kept_and_no_network_is_needed(
     monkeypatch.setenv("KGSYNC_MAVEN", "http://127.0.0.1:1")
     password, before = (stopped / "password").read_text(), (stopped / "server.json").read_text()
     assert state() == "stopped"
-    assert local.find() is None
+    assert local.running() == []
 
     running = local.up()
     assert canaries(running) == 1
@@ -281,7 +282,7 @@ def test_killed_server_is_reported_and_the_next_up_has_its_data(stopped: Path) -
     first = local.up()
     query(first, "CREATE (:Canary {name: 'Tweety'})")
     psutil.Process(first.pid).kill()
-    while local.find():
+    while local.running():
         time.sleep(0.02)
     assert state() == "crashed"
     again = local.up()
@@ -320,7 +321,7 @@ def orphaned(home: Path) -> int:
 def test_server_whose_up_was_killed_is_adopted_not_started_twice(stopped: Path) -> None:
     pid = orphaned(stopped)
     assert state() == "starting"
-    assert local.find() is None
+    assert local.running() == []
     (stopped / "run.json").unlink()  # the moment before it was written
     assert local.up().pid == pid
     assert state() == "running"
@@ -351,7 +352,7 @@ def test_stale_pid_of_another_process_is_never_signalled(stopped: Path) -> None:
         run = {"pid": other.pid, "started": started, "ready": True}
         (stopped / "run.json").write_text(json.dumps(run))
         assert state() == "crashed"
-        assert local.find() is None
+        assert local.running() == []
         assert local.down() is False
         assert other.poll() is None
         other.kill()
@@ -398,6 +399,9 @@ def test_java_that_does_not_start_is_quoted(stopped: Path, monkeypatch: pytest.M
     with pytest.raises(UnavailableError, match="did not start: Unrecognized VM option 'Nonsense'"):
         local.up()
     assert state() == "stopped"
+    with pytest.raises(UnavailableError, match="kgsync logs --name another"):
+        local.up("another")
+    assert any("Nonsense" in line for line in local.logs("another"))
 
 
 @pytest.mark.fault
@@ -427,10 +431,54 @@ def test_store_that_does_not_open_is_said_at_once(stopped: Path) -> None:
 
 
 @pytest.mark.fault
+def test_store_that_does_not_open_is_said_of_a_server_that_is_adopted(stopped: Path) -> None:
+    for path in (stopped / "data" / "databases" / "neo4j").glob("neostore*"):
+        path.write_bytes(b"damaged")
+    orphaned(stopped)
+    ports = (stopped / "server.json").read_bytes()
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="does not open"):
+            local.up()
+        assert (stopped / "server.json").read_bytes() == ports, "no second server was tried"
+    assert local.down()
+
+
+def test_settings_of_ones_own_are_added_and_take_the_place_of_others(stopped: Path) -> None:
+    own = stopped / "own.conf"
+    own.write_text("# mine\n\ndb.transaction.timeout = 7m\ndb.tx_log.rotation.retention_policy=64M size\n")
+    rows = query(local.up(), "SHOW SETTINGS YIELD name, value RETURN name, value")
+    settings = {row["name"]: row["value"] for row in rows}
+    assert settings["db.transaction.timeout"] == "7m"
+    assert settings["db.tx_log.rotation.retention_policy"] == "64M size"
+    local.down()
+    own.write_text("\ndb.transaction.timeout\n")
+    with pytest.raises(ConfigError, match=r"own\.conf, line 2, is no setting; write it as name=value"):
+        local.up()
+
+
+@pytest.mark.fault
 def test_damaged_settings_are_named(stopped: Path) -> None:
     (stopped / "server.json").write_text('{"version": ')
     with pytest.raises(ConfigError, match=r"server\.json is damaged"):
         local.up()
+    assert local.running() == [], "whoever asks for another server is not disturbed"
+
+
+@pytest.mark.fault
+def test_settings_with_which_it_did_not_start_are_not_remembered(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered = json.loads((stopped / "server.json").read_text())
+    with monkeypatch.context() as patch:
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:Nonsense")
+        with pytest.raises(UnavailableError, match="did not start"):
+            local.up(memory="900M")
+        (stopped / "server.json").unlink()
+        with pytest.raises(UnavailableError, match="did not start"):
+            local.up()
+        assert not (stopped / "server.json").exists()
+    (stopped / "server.json").write_text(json.dumps(remembered))
+    assert local.up().version == remembered["version"]
 
 
 @pytest.mark.fault

@@ -12,7 +12,7 @@ from example_graphs import folder_of
 
 import kgsync
 from kgsync.config import Config, GraphConfig, LabelConfig, PredictConfig, VoicesConfig, WriteConfig
-from kgsync.errors import ConfigError, TransientError
+from kgsync.errors import ConfigError, DataError, TransientError
 from kgsync.graph import review
 from kgsync.graph.graph import Graph
 from kgsync.graph.load import load
@@ -112,6 +112,74 @@ def test_a_sync_from_python_writes_only_what_is_promised(ring: Graph, graph_db: 
     assert result.written.created == len(result.plan) == sum("PREDICTED" in row for row in dump(graph_db))
 
 
+def shares_of(plan: Plan) -> tuple[float, float]:
+    """Return two shares, of which the second lets more of the plan through than the first, and not all."""
+    found = sorted({edge.own_false_share or 0.0 for edge in plan.edges})
+    assert len(found) > 3
+    low, high = ((found[i] + found[i + 1]) / 2 for i in (0, len(found) - 2))
+    return low, high
+
+
+def test_every_look_narrows_all_proposals_anew(ring: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = ring.sync(commit=False)
+    low, high = shares_of(whole.plan)
+    looks = [
+        ring.sync(commit=False, max_false=share, each_relation=share is not None) for share in (low, high, low, None)
+    ]
+    narrow, wide, again, all_ = (look.plan for look in looks)
+    assert 0 < len(narrow) < len(wide) < len(whole.plan)
+    assert (again.id, all_.id) == (narrow.id, whole.plan.id)
+    assert {look.run.id for look in looks} == {whole.run.id}
+    with monkeypatch.context() as patch:  # what was shown is written as it was shown
+        patch.setattr("kgsync.model.Model.predict", None)
+        result = ring.sync()
+    assert Plan.load(whole.run.plan_folder).id == result.plan.id == whole.plan.id
+
+
+def test_what_began_to_be_written_is_finished_and_no_other_promise_takes_its_place(
+    ring: Graph, graph_db: neo4j.Driver
+) -> None:
+    low, high = shares_of(ring.sync(commit=False).plan)
+    wanted = ring.sync(commit=False, max_false=high, each_relation=True).plan
+    assert len(wanted) > RING.write.batch
+    run = interrupted(ring, max_false=high, each_relation=True)
+    with pytest.raises(DataError, match=r"has written plan .*; repeat the command as it was then"):
+        ring.sync(max_false=low, each_relation=True)
+    assert Plan.load(ring.workspace.run(run).plan_folder).id == wanted.id
+    result = ring.sync()  # without a promise of its own
+    assert (result.run.id, result.plan.id) == (run, wanted.id)
+    assert sum("PREDICTED" in row for row in dump(graph_db)) == len(wanted)
+
+
+def test_a_write_from_python_that_was_killed_goes_on_as_the_same_run(ring: Graph, graph_db: neo4j.Driver) -> None:
+    before = dump(graph_db)
+    plan = ring.sync(commit=False).plan
+
+    def stop(name: str, done: int, total: int | None) -> None:
+        if name == "writing" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ring.write(plan, progress=stop)
+    (begun,) = ring.runs()
+    report = ring.write(plan)
+    assert (report.run_id, report.created, report.unchanged) == (begun.id, len(plan) - 5, 5)
+    assert ring.runs().to_pandas().to_dict("records")[0]["status"] == "finished"
+    ring.rollback(report.run_id)
+    assert dump(graph_db) == before
+
+
+def test_a_budget_bounds_the_training(ring: Graph) -> None:
+    short, free = ring.sync(commit=False, budget=60.0), ring.sync(commit=False)
+    assert (short.model.voices.budget, free.model.voices.budget) == (60.0, 0.0)
+    assert short.run.id != free.run.id
+
+
+def test_a_promise_for_each_relation_needs_a_promise(ring: Graph) -> None:
+    with pytest.raises(ConfigError, match="give max_false as well"):
+        ring.sync(each_relation=True)
+
+
 @pytest.mark.parametrize("share", [10, 1.0, 0.0, -0.1, float("nan")])
 def test_a_promise_that_is_no_share_is_refused_before_anything_is_pulled(share: float, ring: Graph) -> None:
     with pytest.raises(ConfigError, match=r"max_false is .* between 0 and 1"):
@@ -186,7 +254,7 @@ def test_a_sync_that_is_interrupted_in_every_step_goes_on_with_its_run(
     assert (result.written.created, result.written.unchanged) == (0, 20)
 
 
-def interrupted(graph: Graph) -> str:
+def interrupted(graph: Graph, *, max_false: float | None = None, each_relation: bool = False) -> str:
     """Interrupt a sync after the first batch that it writes, and return its run."""
 
     def stop(name: str, done: int, total: int | None) -> None:
@@ -194,7 +262,7 @@ def interrupted(graph: Graph) -> str:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sync(graph, commit=True, progress=stop)
+        sync(graph, commit=True, max_false=max_false, each_relation=each_relation, progress=stop)
     return graph.workspace.run().id
 
 

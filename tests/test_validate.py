@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import neo4j
@@ -183,6 +184,17 @@ def test_a_relationship_of_the_user_s_own_that_is_called_predicted_is_no_finding
     make_clean_world(graph_db)
     query(graph_db, "MATCH (a {key: 'city1'}), (b {key: 'city2'}) CREATE (a)-[:PREDICTED {id: 7, relation: 8}]->(b)")
     assert found(validate(connection)) == {}
+
+
+def test_what_somebody_else_made_is_told_and_left_alone(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_clean_world(graph_db)
+    before = state(graph_db)
+    query(graph_db, "MATCH (a {key: 'country7'}) CREATE (a)-[:PREDICTED {id: 'own', relation: 'BORDERS', "
+                    "status: 'proposed', score: 0.5}]->(a)")  # fmt: skip
+    report = validate(connection, fix=True)
+    assert found(report)["self-loop"] == 1
+    assert (report.quarantined, report.expired) == (0, 0)
+    assert state(graph_db) == {**before, "own": ("proposed", None)}
 
 
 def test_without_a_configuration_entities_are_found_as_the_latest_run_found_them(
@@ -455,10 +467,12 @@ def test_the_command_tells_what_failed_and_exits_with_3(
     code, out, err = run_command("validate", "--read-only")
     assert (code, "Country 7" in out, "CALL () {" in out) == (3, True, True)
     assert err.startswith("Error: checks failed: self-loop; ")
+    predict(graph_db, "country8", "BORDERS", "country10", score=float("nan"))
     code, out, _ = run_command("validate", "--json")
-    report = json.loads(out)
-    assert (code, report["failed"], report["quarantined"]) == (3, True, 1)
-    (check,) = [check for check in report["checks"] if check["severity"] == "error" and check["count"]]
+    report = json.loads(out, parse_constant=pytest.fail)  # of what JSON does not know, as NaN
+    assert (code, report["failed"], report["quarantined"]) == (3, True, 2)
+    (check,) = [check for check in report["checks"] if check["name"] == "self-loop"]
+    assert check["browser"].endswith(check["query"])
     assert check["rows"][0]["focus"] == {"label": "Entity", "key": "country7", "name": "Country 7"}
 
 
@@ -486,3 +500,28 @@ def test_what_a_run_s_edges_fail_is_kept_for_its_report_where_its_folder_is(
     code, _, err = run_command("validate", "--run", "run", *here)
     assert (code, "the graph knows no run run" in err) == (66, True)
     assert [found.name for found in workspace.runs.iterdir()] == [run.id]
+
+
+def test_long_parameters_fill_no_pages(graph_db: neo4j.Driver, connection: Connection) -> None:
+    make_clean_world(graph_db)
+    result = next(check for check in validate(connection).checks if check.name == "functional")
+    assert result.shown == result.browser
+    long = replace(result, parameters={"wrong": ["x" * 64] * 100})
+    assert long.shown == f"// its parameters are long: `kgsync validate --json` has them\n{long.query}"
+    assert long.browser.startswith(":params")
+
+
+def test_a_report_after_a_fix_tells_what_is_left(
+    graph_db: neo4j.Driver,
+    run_command: Callable[..., tuple],  # type: ignore[type-arg]
+    tmp_path: Path,
+) -> None:
+    make_clean_world(graph_db)
+    workspace = Workspace(tmp_path / "work")
+    run = workspace.new_run(Config())
+    query(graph_db, "CREATE (:__KgsyncRun {id: $id})", id=run.id)
+    predict(graph_db, "country1", "BORDERS", "country2", runId=run.id)
+    assert run_command("validate", "--run", run.id, "--fix", "--workspace", str(workspace.root))[0] == 0
+    findings = kept.found(run)
+    assert findings is not None
+    assert (findings.expired, [check.name for check in findings.failing if check.severity == "error"]) == (1, [])

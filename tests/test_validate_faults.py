@@ -196,6 +196,10 @@ FAULTS: list[tuple[str, str, Callable[[neo4j.Driver], object], int]] = [
     ("stale", "an end changed", run_cypher("MATCH (n {key: 'language9'}) SET n.updatedAt = datetime()"), 1),
     ("stale", "an end changed, in local time", run_cypher("MATCH (n {key: 'language9'}) "
      "SET n.updatedAt = localdatetime() + duration('PT1M')"), 1),
+    ("stale", "an end changed, as a text says", run_cypher("MATCH (n {key: 'language9'}) "
+     "SET n.updatedAt = toString(datetime() + duration('PT1M'))"), 1),
+    ("stale", "no end changed, as texts say", run_cypher("MATCH (n {key: 'language9'}), (m {key: 'country5'}) "
+     "SET n.updatedAt = toString(datetime() - duration('P2D')), m.updatedAt = '9999: not a date'"), 0),
     ("stale", "a known edge changed", run_cypher("MATCH ({key: 'country5'})-[r:SPEAKS]->({key: 'language5'}) "
      "SET r.lastModified = timestamp()"), 1),
     ("status", "a status of nobody", predicted(*SPEAKS, status="open"), 1),

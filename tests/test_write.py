@@ -29,8 +29,9 @@ from planned import (
     write_plan,
 )
 
+from kgsync import files
 from kgsync.cli import main
-from kgsync.config import WriteConfig
+from kgsync.config import Config, WriteConfig
 from kgsync.errors import AccessError, DataError, TransientError
 from kgsync.graph import batches, ledger, schema, statements
 from kgsync.graph.connection import Connection
@@ -41,6 +42,7 @@ from kgsync.graph.rollback import rollback
 from kgsync.graph.server import LocalServer
 from kgsync.identity import Entity
 from kgsync.plan import DETAILS, Plan
+from kgsync.runs import Workspace
 
 T = TypeVar("T")
 
@@ -631,6 +633,10 @@ def test_the_command_shows_first_and_writes_with_yes(
         main(["runs", *options(server)])
     assert stop.value.code == 0
     assert run.id in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main(["runs", "--json", *options(server)])
+    (told,) = json.loads(capsys.readouterr().out)["runs"]
+    assert (told["id"], told["status"], told["created"], told["plan"]) == (run.id, "finished", 4, plan.id)
 
     with pytest.raises(SystemExit) as stop:
         main(["rollback", run.id, "--yes", *options(server)])
@@ -638,3 +644,21 @@ def test_the_command_shows_first_and_writes_with_yes(
     out = capsys.readouterr().out
     assert f"Deleted 4 edges and restored 0 of run {run.id}." in out
     assert "Run `kgsync validate`" in out
+
+
+def test_a_run_without_a_plan_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = Workspace(tmp_path).new_run(Config())
+    with pytest.raises(SystemExit) as stop:
+        main(["write", "--workspace", str(tmp_path)])
+    assert stop.value.code == 66
+    expected = f"Error: run {run.id} has no plan yet; finish it with `kgsync sync`, or run `kgsync predict`\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_bookmarks_of_the_newest_write_are_found(tmp_path: Path) -> None:
+    place = Workspace(tmp_path)
+    assert place.bookmarks() == []
+    first = place.new_run(Config())
+    files.write_json(first.folder / "bookmarks.json", ["a", "b"])
+    place.new_run(Config())
+    assert place.bookmarks() == place.bookmarks(first) == ["a", "b"]

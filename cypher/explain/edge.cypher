@@ -14,8 +14,8 @@ CALL (p) {
   LIMIT 1
 }
 RETURN p {.*, createdAt: toString(p.createdAt), updatedAt: toString(p.updatedAt), reviewedAt: toString(p.reviewedAt)} AS edge,
-       {labels: labels(h), name: toString(coalesce(h.name, h.title, h.id))} AS head,
-       {labels: labels(t), name: toString(coalesce(t.name, t.title, t.id))} AS tail,
+       {labels: labels(h), name: [x IN [h.name, h.title, h.id] WHERE toStringOrNull(x) IS NOT NULL | toString(x)][0]} AS head,
+       {labels: labels(t), name: [x IN [t.name, t.title, t.id] WHERE toStringOrNull(x) IS NOT NULL | toString(x)][0]} AS tail,
        properties(m) AS model,
        r {.*, startedAt: toString(r.startedAt), finishedAt: toString(r.finishedAt), rolledBackAt: toString(r.rolledBackAt),
           pulledAt: toString(r.pulledAt)} AS run,

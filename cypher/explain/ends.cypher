@@ -3,7 +3,7 @@
 // columns: heads, tails (lists of {label, property, key, name}; the labels in the order of $names)
 MATCH (h)-[:PREDICTED {id: $id}]->(t)
 RETURN [n IN $names WHERE n.label IN labels(h) AND h[n.key] IS NOT NULL |
-         {label: n.label, property: n.key, key: h[n.key], name: toString(h[n.name])}] AS heads,
+         {label: n.label, property: n.key, key: h[n.key], name: toStringOrNull(h[n.name])}] AS heads,
        [n IN $names WHERE n.label IN labels(t) AND t[n.key] IS NOT NULL |
-         {label: n.label, property: n.key, key: t[n.key], name: toString(t[n.name])}] AS tails
+         {label: n.label, property: n.key, key: t[n.key], name: toStringOrNull(t[n.name])}] AS tails
 LIMIT 1

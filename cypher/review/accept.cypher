@@ -34,7 +34,7 @@ RETURN h, p, t, id,
        CASE WHEN free AND p.alreadyTrue THEN 'the graph holds this ' + p.relation + ' already'
             WHEN free THEN 'is now a ' + p.relation
             WHEN before IN ['accepted', 'rejected'] THEN
-              'was ' + before + ' by ' + coalesce(p.reviewedBy, 'somebody') + ' on ' + toString(date(p.reviewedAt))
+              'was ' + before + ' by ' + coalesce(p.reviewedBy, 'somebody') + coalesce(' on ' + toString(date(p.reviewedAt)), '')
             WHEN nameless THEN 'has no relation that can be made'
             ELSE 'is ' + coalesce(before, 'without status') END AS message,
        made

@@ -24,5 +24,5 @@ RETURN h, p, t, id,
        CASE WHEN free THEN 'done' WHEN before = 'rejected' THEN 'unchanged' ELSE 'refused' END AS outcome,
        CASE WHEN free THEN 'is now rejected'
             WHEN before IN ['accepted', 'rejected'] THEN
-              'was ' + before + ' by ' + coalesce(p.reviewedBy, 'somebody') + ' on ' + toString(date(p.reviewedAt))
+              'was ' + before + ' by ' + coalesce(p.reviewedBy, 'somebody') + coalesce(' on ' + toString(date(p.reviewedAt)), '')
             ELSE 'is ' + coalesce(before, 'without status') END AS message

@@ -37,5 +37,5 @@ RETURN h, p, t, id,
        CASE WHEN free THEN 'is ' + p.status + ' again'
             WHEN mine THEN 'stays accepted: somebody has put more properties on its ' + p.relation
             WHEN reviewed THEN
-              'was ' + before + ' by ' + coalesce(p.reviewedBy, 'somebody') + ' on ' + toString(date(p.reviewedAt))
+              'was ' + before + ' by ' + coalesce(p.reviewedBy, 'somebody') + coalesce(' on ' + toString(date(p.reviewedAt)), '')
             ELSE 'is ' + coalesce(before, 'without status') + ', not reviewed' END AS message

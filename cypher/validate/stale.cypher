@@ -15,23 +15,25 @@ CALL () {
   WITH collect({model: model, since: since}) AS models
   MATCH (h)-[p:PREDICTED]->(t)
   WHERE p.status IN ['proposed', 'quarantined']
-  WITH h, p, t, head([m IN models WHERE m.model = p.modelId | m.since]) AS since
+  // a text is compared by its first 19 characters, with the seconds in UTC; with another time zone it is not
+  WITH h, p, t, head([m IN models WHERE m.model = p.modelId | m.since]) AS since,
+       '[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?Z?)?' AS iso
   WHERE since IS NOT NULL
   UNWIND [h, t] AS entity
-  WITH entity, since, collect(p) AS edges
-  CALL (entity, since) {
-    WITH entity, since
+  WITH entity, since, iso, collect(p) AS edges
+  CALL (entity, since, iso) {
+    WITH entity, since, iso
     WHERE size($changed.types) > 0
     MATCH (entity)-[r]-()
     WHERE type(r) IN $changed.types AND type(r) <> 'PREDICTED'
       AND any(k IN $changed.properties WHERE r[k] > since OR r[k] > localdatetime(since) OR r[k] > date(since)
-                                              OR r[k] > since.epochMillis)
+              OR r[k] > since.epochMillis OR (r[k] =~ iso AND left(toStringOrNull(r[k]), 19) > left(toString(since), 19)))
     WITH r LIMIT 1
     RETURN collect(type(r)) AS supports
   }
   WITH edges, since, supports, any(k IN $changed.properties
-       WHERE entity[k] > since OR entity[k] > localdatetime(since) OR entity[k] > date(since) OR entity[k] > since.epochMillis)
-       AS changed
+       WHERE entity[k] > since OR entity[k] > localdatetime(since) OR entity[k] > date(since) OR entity[k] > since.epochMillis
+             OR (entity[k] =~ iso AND left(toStringOrNull(entity[k]), 19) > left(toString(since), 19))) AS changed
   WHERE changed OR size(supports) > 0
   UNWIND edges AS p
   WITH p, since, max(coalesce(changed, false)) AS changed, head(collect(supports[0])) AS support

@@ -31,4 +31,4 @@ RETURN focus, COUNT { (n)--() } AS degree,
          {out: x.out, relation: coalesce(CASE type(x.edge) WHEN 'PREDICTED' THEN x.edge.relation END, type(x.edge)),
           predicted: type(x.edge) = 'PREDICTED', properties: properties(x.edge),
           other: head([a IN $names WHERE a.label IN labels(x.other) AND x.other[a.key] IS NOT NULL |
-                       {label: a.label, key: x.other[a.key], name: toString(x.other[a.name])}])}] AS edges
+                       {label: a.label, key: x.other[a.key], name: toStringOrNull(x.other[a.name])}])}] AS edges

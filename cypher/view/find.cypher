@@ -3,6 +3,6 @@
 // columns: key, name
 MATCH (n:{{label}})
 WHERE n.{{key}} IN $keys
-RETURN n.{{key}} AS key, toString(n[$name]) AS name
+RETURN n.{{key}} AS key, toStringOrNull(n[$name]) AS name
 ORDER BY key
 LIMIT 2

@@ -3,6 +3,6 @@
 // columns: key, name
 MATCH (n:{{label}})
 WHERE n[$name] = $text AND n.{{key}} IS NOT NULL
-RETURN n.{{key}} AS key, toString(n[$name]) AS name
+RETURN n.{{key}} AS key, toStringOrNull(n[$name]) AS name
 ORDER BY key
 LIMIT 3

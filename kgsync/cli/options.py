@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import sys
 import time
 import unicodedata
@@ -91,10 +92,18 @@ def open_connection(config: Config, **options: Any) -> Connection:
 
 
 def print_json(value: Any) -> None:
-    """Print a value (dataclasses too) as JSON."""
+    """Print a value (dataclasses too) as JSON, in which a number that is not finite is null."""
+    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False, default=str, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def safe(text: str, width: int = 0) -> str:
@@ -197,6 +206,12 @@ def promise_options(command: F) -> F:
         help="Only edges of which at most this share is false, say 10%.",
     )
     return share(each(command))
+
+
+def check_promise(max_false: float | None, each_relation: bool) -> None:
+    """Refuse --each-relation where nothing is promised."""
+    if each_relation and max_false is None:
+        raise click.UsageError("--each-relation is about the promise of --max-false: give both.")
 
 
 def save_settings(path: Path, section: Sequence[str], values: Mapping[str, str | float]) -> None:

@@ -76,13 +76,20 @@ _quarantined = click.option("--include-quarantined", is_flag=True, help="Let a f
 @connection_options
 @config_option
 @click.option("--web", is_flag=True, help="Review on a page in your web browser, served on this computer alone.")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="Of the page [default: any].")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", help="Of the page [default: any].")
 @workspace_option
 @_by
 @_filter_options
 @click.pass_context
 def review(
-    context: click.Context, /, config: Config, web: bool, port: int, workspace: Path, by: str | None, **options: Any
+    context: click.Context,
+    /,
+    config: Config,
+    web: bool,
+    port: int | None,
+    workspace: Path,
+    by: str | None,
+    **options: Any,
 ) -> None:
     """Review predicted edges: one by one, on a page, or by list.
 
@@ -101,11 +108,13 @@ def review(
     which = _filter(config, options)
     if web and which != reviews.Filter():
         raise click.UsageError("The page has filters of its own: give none with --web.")
+    if port is not None and not web:
+        raise click.UsageError("--port is that of the page: give it with --web.")
     by = by or _user()
     with open_connection(config, **options) as connection:
         desk = Desk(connection, by, config.graph.labels, Workspace(workspace))
         if web:
-            _serve(desk, port)
+            _serve(desk, port or 0)
         else:
             one_by_one(desk, replace(reviews.by_type(connection, which), statuses=("proposed",)))
 

@@ -27,7 +27,8 @@ def up(name: str, version: str | None, browser: bool | None, memory: str | None,
 
     The first start downloads Neo4j from Maven Central (140 MB); later ones need no network. The data stay
     where they are between starts. KGSYNC_HOME says where the servers live, KGSYNC_JARS where the downloads
-    are kept, KGSYNC_MAVEN names a Maven mirror.
+    are kept, KGSYNC_MAVEN names a Maven mirror. Lines of your own for neo4j.conf go into own.conf in the server's
+    folder, which `kgsync status` names.
     """
     version = _VERSIONS.get(version or "", version)
     running = server.up(name, version=version, browser=browser, memory=memory, progress=terminal_progress())

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from kgsync.cli.options import (
+    check_promise,
     config_option,
     config_path,
     connection_options,
@@ -41,7 +42,9 @@ MODES: dict[str, dict[str, Any]] = {
 def selection_options(command: F) -> F:
     """Add the options that choose a subgraph, collected by `_selection`."""
     for option in (
-        click.option("--hops", type=click.IntRange(1, 6), default=1, show_default=True, help="Hops around --seed."),
+        click.option(
+            "--hops", type=click.IntRange(1, 6), metavar="N", help="Hops around --seed, 6 at most [default: 1]."
+        ),
         click.option("--seed", "seeds", multiple=True, metavar="LABEL:KEY", help="Only what is around this entity."),
         click.option("--cypher", default="", metavar="QUERY", help="Only relationships `r` that this query returns."),
         click.option("--relation", "relations", multiple=True, metavar="TYPE", help=ONE_RELATION),
@@ -56,12 +59,14 @@ def _selection(options: dict[str, Any]) -> Any:
 
     if options["cypher"] and (options["seeds"] or options["labels"] or options["relations"]):
         raise click.UsageError("--cypher stands alone: say everything in the query.")
+    if options["hops"] and not options["seeds"]:
+        raise click.UsageError("--hops are counted from a --seed: give one.")
     return Selection(
         labels=options.pop("labels"),
         relations=options.pop("relations"),
         cypher=options.pop("cypher"),
         seeds=options.pop("seeds"),
-        hops=options.pop("hops"),
+        hops=options.pop("hops") or 1,
     )
 
 
@@ -218,12 +223,15 @@ def predict(config: Config, workspace: Path, model_id: str | None, as_json: bool
 @workspace_option
 @selection_options
 @promise_options
+@click.option("--budget", callback=seconds_of, metavar="TIME",
+              help="Of all training together, say 3m [default: voices.budget].")  # fmt: skip
 @click.option("--fresh", is_flag=True, help="Start a new run even if an unfinished one can go on.")
 @yes_option
 @json_option
 def sync(
     config: Config,
     workspace: Path,
+    budget: float | None,
     fresh: bool,
     max_false: float | None,
     each_relation: bool,
@@ -233,14 +241,16 @@ def sync(
 ) -> None:
     """Pull, train, predict, write and validate in one go.
 
-    Without --yes nothing in the database changes. Interrupted, the same command goes on for a day with what it has
-    pulled; what began to be written is finished at any age.
+    Without --yes nothing in the database changes: a trial, which --budget keeps short. Interrupted, the same command
+    goes on for a day with what it has pulled; what began to be written is finished at any age.
     """
     from kgsync import report
     from kgsync.graph.graph import Graph
     from kgsync.sync import sync as run_sync
 
+    check_promise(max_false, each_relation)
     selection = _selection(options)
+    config = replace(config, voices=_voices(config.voices, None, budget=budget))
     with Graph(open_connection(config, **options), config, workspace, config_path().parent) as graph:
         result = run_sync(
             graph,
@@ -253,7 +263,7 @@ def sync(
             progress=terminal_progress(),
         )
     if as_json:
-        print_json({"run": result.run.id, **result.run.state["steps"]})
+        print_json({"run": result.run.id, **result.run.state["steps"], "written": result.written})
     else:
         click.echo("\n".join(report.pulled(result.snapshot) + report.learned(result.model)
                              + report.planned(result.plan) + report.written(result.written)
@@ -261,10 +271,10 @@ def sync(
         click.echo(table(report.EDGE_HEADER, report.edge_rows(result.plan.best(10))))
         click.echo(f"Run {result.run.id}: see {result.run.folder / 'report.md'}")
         if not yes:
-            click.echo("Nothing was written. `kgsync sync --yes` writes the plan.")
+            click.echo("Nothing was written. The same command with --yes writes the plan.")
     if result.written.needs_attention:
         raise FindingsError(
             f"run {result.run.id}: {result.written.unmatched:,} edges unmatched,"
             f" {result.written.conflict:,} in conflict",
-            fix=f"see {result.run.folder / 'rejected.jsonl'}",
+            fix=f"see {result.run.folder / 'rejected.jsonl'}" if yes else f"`kgsync write {result.run.id}` lists them",
         )

@@ -79,6 +79,7 @@ def validate(
     own = schema_file.load(schema_path) if schema_path else None
     here = _here(workspace, run_id) if run_id else None
     with Graph(open_connection(config, **options), config, workspace, config_path().parent) as graph:
+        graph.connection.see(graph.workspace.bookmarks(here))  # what was just written is there, on a cluster too
         report = graph.validate(
             run_id=here.id if here else run_id,
             quarantine=not read_only,
@@ -96,7 +97,8 @@ def validate(
 
         files.write_bytes(junit, as_junit(report, fail_on).encode())
     if as_json:
-        print_json(asdict(report) | {"failed": report.fails(fail_on)})
+        checks_ = [asdict(check) | {"browser": check.browser} for check in report.checks]
+        print_json(asdict(report) | {"checks": checks_, "failed": report.fails(fail_on)})
     else:
         _print_validation(report)
     if report.fails(fail_on):
@@ -124,8 +126,10 @@ def _print_validation(report: ValidationReport) -> None:
             for row in check.rows[: -(-_SHOWN // len(failing))]
         ]
         click.echo("\n" + table(("check", "id", "head", "relation", "tail", "message"), rows, widest=60))
-        click.echo(f"\nThe findings of {failing[0].name} in Neo4j Browser (--json has this for each check):\n")
-        click.echo("\n".join(safe(line) for line in failing[0].browser.splitlines()))
+        click.echo(
+            f"\nThe findings of {failing[0].name} in Neo4j Browser (--json has this for each check, as `browser`):\n"
+        )
+        click.echo("\n".join(safe(line) for line in failing[0].shown.splitlines()))
     fixed = f", expired {report.expired:,}, notes deleted {report.forgotten:,}"
     extra = fixed if report.expired or report.forgotten else ""
     click.echo(f"\nQuarantined {report.quarantined:,}, released {report.released:,}{extra}.")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from kgsync.cli.options import (
+    check_promise,
     config_option,
     connection_options,
     json_option,
@@ -20,7 +21,7 @@ from kgsync.cli.options import (
     yes_option,
 )
 from kgsync.config import Config
-from kgsync.errors import FindingsError
+from kgsync.errors import FindingsError, NotFoundError
 
 if TYPE_CHECKING:
     from kgsync.graph.rollback import RollbackReport
@@ -64,7 +65,12 @@ def write(
     from kgsync.report.kept import keep_write
     from kgsync.runs import Workspace
 
+    check_promise(max_false, each_relation)
     run = Workspace(workspace).run(run_id)
+    if "predict" not in run.steps:
+        raise NotFoundError(
+            f"run {run.id} has no plan yet", fix="finish it with `kgsync sync`, or run `kgsync predict`"
+        )
     plan = Plan.load(run.plan_folder)
     if max_false is not None:
         proposals, plan = len(plan), plan.promising(max_false, each_relation=each_relation)

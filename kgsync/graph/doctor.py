@@ -17,6 +17,7 @@ from kgsync.config import Config
 from kgsync.errors import AccessError, FindingsError, KgsyncError
 from kgsync.graph import inspect, keys, names, schema, server, statements
 from kgsync.graph.connection import Connection, run
+from kgsync.graph.init import OWN_KEY
 from kgsync.graph.settings import ConnectionSettings
 from kgsync.graph.translate import GRANT
 
@@ -207,7 +208,15 @@ def _may_write(edition: str) -> Finding:
 
 
 def _schema(connection: Connection, _: Config) -> Iterator[Finding]:
-    missing = schema.missing(connection)
+    try:
+        missing = schema.missing(connection)
+    except AccessError:
+        yield Finding(
+            "info",
+            "this user may not see which constraints there are",
+            fix="let an administrator grant it SHOW CONSTRAINT and SHOW INDEX",
+        )
+        return
     if missing:
         yield Finding(
             "info",
@@ -261,7 +270,8 @@ def _label(connection: Connection, label: str, key: str, *, constrained: bool) -
         return Finding(
             "error",
             f"{key} cannot be the key of {label}: {looked.problem}",
-            fix=f"mend the nodes, choose another key, or run `kgsync init --add-key '{label}'`",
+            fix=f"mend the nodes, set graph.labels.{label}.key in kgsync.toml to another property, or run"
+            f" `kgsync init --add-key '{label}' --yes` and set it to {OWN_KEY}",
         )
     if not constrained:
         return Finding(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from kgsync.graph.doctor import Diagnosis
 from kgsync.graph.embed import EmbedReport, embed
 from kgsync.graph.embed_new import NewReport, embed_new
 from kgsync.graph.init import Proposal, propose
-from kgsync.graph.ledger import RunInfo
+from kgsync.graph.ledger import Runs
 from kgsync.graph.load import LoadReport, load
 from kgsync.graph.pull import Selection, pull
 from kgsync.graph.review import Filter, Proposals, ReviewReport
@@ -24,7 +25,7 @@ from kgsync.graph.rollback import RollbackReport, rollback
 from kgsync.graph.uninstall import UninstallReport, uninstall
 from kgsync.graph.write import WriteReport, write
 from kgsync.progress import Progress, silent
-from kgsync.runs import Workspace
+from kgsync.runs import Run, Workspace
 from kgsync.schema import Schema
 from kgsync.snapshot import Snapshot
 from kgsync.validate import ValidationReport, validate
@@ -142,20 +143,25 @@ class Graph:
         hops: int = 1,
         commit: bool = True,
         fresh: bool = False,
+        budget: float | None = None,
         max_false: float | None = None,
         each_relation: bool = False,
         progress: Progress = silent,
     ) -> SyncResult:
         """Pull, train, predict, write and validate, as one run; `commit=False` changes nothing in the database.
 
-        With `max_false`, say 0.1, only edges of which at most that share is false (`Plan.promising`). Interrupted, the
-        same call goes on. See `kgsync.sync.sync`.
+        `budget` bounds the seconds of all training together. With `max_false`, say 0.1, only edges of which at most
+        that share is false (`Plan.promising`). Interrupted, the same call goes on. See `kgsync.sync.sync`.
         """
         from kgsync.sync import sync
 
+        graph = self
+        if budget is not None:
+            config = replace(self.config, voices=replace(self.config.voices, budget=budget))
+            graph = Graph(self.connection, config, self.workspace.root, self.folder)
         selection = Selection(tuple(labels), tuple(relations), cypher, tuple(seeds), hops)
         return sync(
-            self,
+            graph,
             selection=selection,
             commit=commit,
             fresh=fresh,
@@ -191,9 +197,10 @@ class Graph:
     def write(self, plan: Plan, *, commit: bool = True, progress: Progress = silent) -> WriteReport:
         """Write a plan as PREDICTED relationships, as a run of its own; `commit=False` only looks.
 
-        The same plan twice changes nothing. See `kgsync.graph.write.write`.
+        The same plan twice changes nothing; a write that was killed goes on as the same run. See
+        `kgsync.graph.write.write`.
         """
-        run = self.workspace.new_run(self.config)
+        run = self._begun(plan) or self.workspace.new_run(self.config)
         plan.save(run.plan_folder)
         return write(
             self.connection,
@@ -206,6 +213,11 @@ class Graph:
             commit=commit,
             progress=progress,
         )
+
+    def _begun(self, plan: Plan) -> Run | None:
+        """Return the run of this workspace that began to write `plan` and did not finish."""
+        begun = (run.id for run in ledger.runs(self.connection) if (run.status, run.plan) == ("running", plan.id))
+        return next((run for id_ in begun if (run := self.workspace.kept(id_))), None)
 
     def embed(self, model: Model, *, commit: bool = True, progress: Progress = silent) -> EmbedReport:
         """Put a model's vectors into the graph, so that Cypher alone can ask it; `commit=False` only looks.
@@ -302,7 +314,7 @@ class Graph:
         """Take back what `by` accepted or rejected."""
         return review.undo(self.connection, which, by=by)
 
-    def runs(self) -> list[RunInfo]:
+    def runs(self) -> Runs:
         """Return the runs that have written into the graph, the latest first."""
         return ledger.runs(self.connection)
 

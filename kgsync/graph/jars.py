@@ -51,7 +51,10 @@ def jars(name: str, coordinates: list[str], cache: Path, progress: Progress = si
         repository = _Repository(cache)
 
         def mend(relative: str) -> None:
-            repository.fetch(relative)
+            try:
+                repository.fetch(relative)
+            except _Missing as error:
+                raise UnavailableError(f"cannot fetch {name}: {error}", fix=f"check {MIRROR}, or unset it") from error
             if not _is_whole(paths[relative], digests[relative]):
                 raise UnavailableError(
                     f"{Path(relative).name} is not the file that {lock} names",

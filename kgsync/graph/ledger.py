@@ -9,10 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kgsync.graph import statements
 from kgsync.graph.connection import Connection
+from kgsync.tabular import Tabular, table
+
+if TYPE_CHECKING:
+    import pyarrow
 
 # every property that kgsync puts on a PREDICTED edge; what else is there is the user's and is left alone
 OWNED = (
@@ -20,6 +24,11 @@ OWNED = (
     "reasons", "evidence", "modelId", "runId", "firstRunId", "createdAt", "updatedAt", "reviewedBy", "reviewedAt",
     "reviewReason", "alreadyTrue",
 )  # fmt: skip
+_COLUMNS = {
+    **dict.fromkeys(("id", "status", "started_at", "finished_at"), "string"),
+    **dict.fromkeys(("created", "updated", "expired"), "int64"),
+    **dict.fromkeys(("plan", "models"), "string"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,9 +46,17 @@ class RunInfo:
     models: tuple[str, ...]
 
 
-def runs(connection: Connection) -> list[RunInfo]:
+class Runs(list[RunInfo], Tabular):
+    """Runs, the latest first."""
+
+    def to_arrow(self) -> pyarrow.Table:
+        """Return one row per run; its models are one text."""
+        return table(_COLUMNS, (vars(run) | {"models": ", ".join(run.models)} for run in self))
+
+
+def runs(connection: Connection) -> Runs:
     """Return the runs that the graph knows, the latest first. Read-only."""
-    return [
+    return Runs(
         RunInfo(
             id=row["id"],
             status=row["status"],
@@ -52,7 +69,7 @@ def runs(connection: Connection) -> list[RunInfo]:
             models=tuple(row["models"]),
         )
         for row in connection.read(statements.load("write/runs").text)
-    ]
+    )
 
 
 def run_state(connection: Connection, run_id: str) -> dict[str, Any] | None:

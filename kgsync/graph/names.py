@@ -44,7 +44,7 @@ def quote(name: str) -> Fragment:
     if why:
         raise DataError(
             f"the name {name[:60]!r} cannot be used in Cypher: {why}",
-            fix="rename it in the graph or leave it out of kgsync.toml",
+            fix="choose another; one that is in the graph has to be renamed there, or left out of kgsync.toml",
         )
     return Fragment("`" + name.replace("`", "``") + "`")
 
@@ -74,6 +74,12 @@ def key_case(variable: str, keys: Sequence[tuple[str, str]]) -> Fragment:
     return Fragment(f"CASE {whens} END")
 
 
-def not_labels(variable: str, labels: Iterable[str]) -> Fragment:
-    """Return a condition, to follow another, that node `variable` has none of the labels."""
-    return Fragment("".join(f" AND NOT {variable}:{quote(label)}" for label in labels))
+def any_label(variable: str, labels: Iterable[str]) -> Fragment:
+    """Return a condition that node `variable` has one of the labels, of which there is one at least."""
+    return Fragment("(" + " OR ".join(f"{variable}:{quote(label)}" for label in labels) + ")")
+
+
+def not_labels(variable: str, labels: Iterable[str], among: Sequence[str] = ()) -> Fragment:
+    """Return a condition, to follow another, that node `variable` has none of the labels, and one of `among` if any."""
+    none = "".join(f" AND NOT {variable}:{quote(label)}" for label in labels)
+    return Fragment(f"{none} AND {any_label(variable, among)}" if among else none)

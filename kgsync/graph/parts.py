@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,14 @@ class Parts:
     def table(self, name: str, schema: pa.Schema, read: Callable[[], pa.Table]) -> pa.Table:
         """Return the part `name`; where it is not there yet, read and keep it."""
         file = self.folder / f"{name}.parquet"
-        if not file.exists():
-            temporary = file.with_suffix(".tmp")
-            with files.storing(file):
-                pq.write_table(read(), temporary, compression="zstd")
-                temporary.replace(file)
-        return pq.read_table(file, schema=schema)
+        with suppress(OSError, pa.ArrowInvalid):  # not there yet, or damaged
+            return pq.read_table(file, schema=schema)
+        found, temporary = read(), file.with_suffix(".tmp")
+        with files.storing(file):
+            pq.write_table(found, temporary, compression="zstd")
+            files.sync(temporary)
+            temporary.replace(file)
+        return found.cast(schema)
 
 
 @contextmanager

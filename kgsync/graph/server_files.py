@@ -81,6 +81,8 @@ def read_settings(home: Path) -> Settings | None:
         return None
     try:
         return Settings(**json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror or error}", fix="mend its permissions") from error
     except (ValueError, TypeError) as error:
         raise ConfigError(
             f"{path} is damaged",
@@ -88,9 +90,12 @@ def read_settings(home: Path) -> Settings | None:
         ) from error
 
 
-def write_settings(home: Path, settings: Settings) -> None:
-    """Remember the instance's settings."""
-    files.write_json(home / "server.json", asdict(settings))
+def write_settings(home: Path, settings: Settings | None) -> None:
+    """Remember the instance's settings; None: it has never started."""
+    if settings is None:
+        (home / "server.json").unlink(missing_ok=True)
+    else:
+        files.write_json(home / "server.json", asdict(settings))
 
 
 def read_run(home: Path) -> Run | None:

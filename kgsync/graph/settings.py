@@ -87,12 +87,7 @@ def resolve(
         local = _local_at(found["uri"][0])
     else:
         layers_of_server, defaults = [], ConnectionConfig()
-        local = server.find()
-        if local is None:
-            raise ConfigError(
-                "no database is configured and no local one runs",
-                fix="run `kgsync up`, or set NEO4J_URI (and NEO4J_USERNAME, NEO4J_PASSWORD)",
-            )
+        local = _only_local()
         found["uri"] = local.uri, f"local server {local.name}"
     for name in ("username", "database"):
         if name not in found:
@@ -133,8 +128,23 @@ def _first(name: str, layers: Sequence[Layer], configured: str = "") -> dict[str
 
 
 def _local_at(uri: str) -> LocalServer | None:
-    local = server.find()
-    return local if local and local.uri == uri else None
+    return next((local for local in server.running() if local.uri == uri), None)
+
+
+def _only_local() -> LocalServer:
+    locals_ = server.running()
+    if not locals_:
+        raise ConfigError(
+            "no database is configured and no local one runs",
+            fix="run `kgsync up`, or set NEO4J_URI (and NEO4J_USERNAME, NEO4J_PASSWORD)",
+        )
+    if len(locals_) > 1:
+        named = ", ".join(f"{local.name} ({local.uri})" for local in locals_)
+        raise ConfigError(
+            f"several local servers run, and none is named: {named}",
+            fix="give --uri or set NEO4J_URI to one of them, or stop the others with `kgsync down --name NAME`",
+        )
+    return locals_[0]
 
 
 def _password(
@@ -150,7 +160,10 @@ def _password(
     if file:
         return read_password(Path(file).expanduser()), f"flag (file {file})"
     if prompt:
-        return getpass.getpass(f"Password of {username}: "), "prompt"
+        try:
+            return getpass.getpass(f"Password of {username}: "), "prompt"
+        except EOFError as error:
+            raise ConfigError("no password was typed", fix="type it, or use --password-file") from error
     if found := _first("password", layers):
         return found["password"]
     if configured_file:

@@ -91,7 +91,7 @@ def write(
         AccessError: the user may not write.
     """
     _check_plan(connection, plan)
-    _check_run(connection, run_id, plan)
+    check_run(connection, run_id, plan)
     if not commit:
         difference = Differ(connection, plan, progress=progress).whole()
         return _report(run_id, plan, difference, committed=False)
@@ -104,7 +104,7 @@ def write(
         interrupt.deferred() as stop_if_asked,
         locked(connection, run_id=run_id, plan_hash=plan.id, timeout=config.lock_timeout) as lock,
     ):
-        state = _check_run(connection, run_id, plan)
+        state = check_run(connection, run_id, plan)
 
         def keep() -> None:
             stop_if_asked()
@@ -141,8 +141,12 @@ def _check_plan(connection: Connection, plan: Plan) -> None:
         raise DataError(f"plan {plan.id} names no model", fix="make it with `kgsync predict`")
 
 
-def _check_run(connection: Connection, run_id: str, plan: Plan) -> str | None:
-    """Return the status of the run in the graph, None for a new one."""
+def check_run(connection: Connection, run_id: str, plan: Plan) -> str | None:
+    """Return the status of the run in the graph, None for a new one.
+
+    Raises:
+        DataError: it has written another plan, or was rolled back.
+    """
     state = ledger.run_state(connection, run_id)
     if state is None:
         return None
@@ -152,7 +156,7 @@ def _check_run(connection: Connection, run_id: str, plan: Plan) -> str | None:
     if state["planHash"] != plan.id:
         raise DataError(
             f"run {run_id} has written plan {state['planHash']}, not {plan.id}",
-            fix=f"write it with the same --max-false as then, or {fix}",
+            fix=f"repeat the command as it was then, with the same --max-false, or {fix}",
         )
     status: str = state["status"]
     return status

@@ -119,7 +119,8 @@ def tune(
     if not rank and training_seconds is not None and config.model != "rescal":
         time = training_seconds
         rank = journal.once("rank", lambda: whole.largest_rank(replace(chosen, rank=0), time))
-    return replace(config, loss=chosen.loss, n3=chosen.n3, relation_weight=chosen.relation_weight, rank=rank)
+    found = replace(config, loss=chosen.loss, n3=chosen.n3, relation_weight=chosen.relation_weight, rank=rank)
+    return _fitting(found)
 
 
 def _settings(config: TrainConfig, losses: Sequence[Loss]) -> list[TrainConfig]:
@@ -284,4 +285,9 @@ class _Graph:
 
 def _trial(setting: TrainConfig, epochs: int) -> TrainConfig:
     """Return a setting as it is tried."""
-    return replace(setting, epochs=epochs, steps=0, time_budget=0.0, members=1)
+    return replace(_fitting(setting), epochs=epochs, steps=0, time_budget=0.0, members=1)
+
+
+def _fitting(setting: TrainConfig) -> TrainConfig:
+    """Return a setting without what its loss does not take."""
+    return setting if setting.loss == "bce" else replace(setting, label_smoothing=0.0)

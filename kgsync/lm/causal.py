@@ -92,9 +92,11 @@ class Decoder:
         return {"input_ids": ids, "attention_mask": mask, "position_ids": _positions(mask)}, wanted
 
     def loss(self, inputs: dict[str, Tensor], labels: Tensor) -> Tensor:
-        """Return the mean cross-entropy of the labels that are not ignored."""
+        """Return the mean cross-entropy of the labels that are not ignored; 0, from which nothing learns, of none."""
         used = (labels != IGNORED).any(0).nonzero()
-        keep = labels.shape[1] - max(int(used[0]), 1) + 1 if len(used) else 1  # one more: a token predicts the next
+        if not len(used):
+            return torch.zeros(())
+        keep = labels.shape[1] - max(int(used[0]), 1) + 1  # one more: a token predicts the next
         with self._autocast():
             logits = self.model(**inputs, logits_to_keep=keep, use_cache=False).logits  # [B, keep, V]
         wanted = labels[:, labels.shape[1] - logits.shape[1] :][:, 1:]

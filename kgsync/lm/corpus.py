@@ -24,6 +24,7 @@ from kgsync.verbalize import Cloze, Sentence, Span, Verbalizer
 KINDS = {".txt", ".md", ".jsonl"}
 MEASURES = 0.1  # share of the other text that is held back to measure
 SHORTEST = 80  # characters of a paragraph that is worth reading
+LONGEST_WORD = 30  # characters; what goes on longer is written without spaces
 LONGEST = 20_000_000  # characters of a file
 PYTHON = "the reference of the Python language"
 PACKAGES = "what packages that kgsync needs say about themselves"
@@ -109,6 +110,7 @@ class Corpus:
         config = self.config
         told = self.verbalizer.paragraph(entity, rng, hops=config.hops, facts=config.facts)
         described = self.verbalizer.description(entity) if rng.random() < 0.5 else ""
+        described = _shortened(described, 3 * config.longest // 2)  # the facts come behind it, within `longest` tokens
         shift = len(described) + 1 if described else 0
         spans = [
             span.moved(at + shift)
@@ -119,6 +121,18 @@ class Corpus:
 
     def _other(self, rng: np.random.Generator) -> Item:
         return Item(self.other.teaches[rng.integers(len(self.other.teaches))], None)
+
+
+def _shortened(text: str, size: int) -> str:
+    """Return the beginning of a text, in so many bytes, of whole words where they are short.
+
+    A token is about four letters of English, or one of Chinese, which has three bytes.
+    """
+    if len(data := text.encode()) <= size:
+        return text
+    cut = data[:size].decode(errors="ignore")
+    words, _, rest = cut.rpartition(" ")
+    return words if words and len(rest) < LONGEST_WORD else cut
 
 
 def other_text(folder: Path | None = None) -> OtherText:

@@ -189,7 +189,9 @@ class _Fit:
             losses.append(loss.item())
             self.steps += 1
             if not math.isfinite(losses[-1]):
-                raise DataError(f"the loss is not finite in step {self.steps}", fix="lower text.learning_rate")
+                raise DataError(
+                    f"the loss is not finite in step {self.steps}", fix="set voices.text to false, and please report it"
+                )
             self.progress("training text", self.steps, self.batches * self.config.epochs)
             if self._share() >= 1:
                 break

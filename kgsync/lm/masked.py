@@ -73,7 +73,8 @@ class MaskedLearner:
         """Return the loss of some texts with parts masked by chance, and their tokens."""
         inputs, labels = self._batch(items, seed)
         logits, wanted = self._guesses(inputs, labels)
-        return cross_entropy(logits, wanted), int(inputs["attention_mask"].sum())
+        tokens = int(inputs["attention_mask"].sum())
+        return (cross_entropy(logits, wanted) if len(wanted) else torch.zeros(())), tokens
 
     @torch.inference_mode()
     def general_loss(self, texts: Sequence[str]) -> float:

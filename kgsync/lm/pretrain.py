@@ -205,14 +205,14 @@ class _Run:
         loss, tokens = self.learner.loss(self._batch(counters.steps), counters.steps)
         counters.steps += 1
         counters.tokens += tokens
-        if loss.requires_grad:
+        if loss.requires_grad:  # else the texts are so long that nothing of what is asked is left
             self.optimizer.clear()
             loss.backward()  # type: ignore[no-untyped-call]
             share = self._share()
             rate = min(share / config.warm_up, 1.0) if config.warm_up else 1.0
             self.optimizer.step(max(0.02, rate * (1 - share)), LONGEST_GRADIENT)
-        counters.losses.append(loss.item())
-        if not math.isfinite(counters.losses[-1]):
+            counters.losses.append(loss.item())
+        if not math.isfinite(loss.item()):
             raise DataError(f"the loss is not finite in step {counters.steps}", fix="lower the learning rate")
         self.progress("reading", round(1000 * min(self._share(), 1)), 1000)
 

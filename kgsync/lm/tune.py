@@ -213,7 +213,10 @@ class _Tuning:
         self.bank.update(entities, vectors.detach())
         counters.losses.append(loss.item())
         if not math.isfinite(counters.losses[-1]):
-            raise DataError(f"the loss is not finite in step {counters.steps}", fix="lower text.tune.learning_rate")
+            raise DataError(
+                f"the loss is not finite in step {counters.steps}",
+                fix="set voices.tune_encoder to false, and please report it",
+            )
         self.progress("tuning the encoder", counters.steps, self.batches * self.config.epochs)
 
     def _encode(self, entities: Integers) -> Tensor:

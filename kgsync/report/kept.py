@@ -18,7 +18,7 @@ _COUNTS = ("created", "updated", "unchanged", "expired", "unmatched", "conflict"
 
 @dataclass(frozen=True)
 class Check:
-    """What one check found, as it is kept: `rows` are the first findings in words."""
+    """What one check found that is still there, as it is kept: `rows` are the first findings in words."""
 
     name: str
     severity: str
@@ -34,10 +34,11 @@ class Findings:
     checks: tuple[Check, ...]
     quarantined: int
     released: int
+    expired: int = 0  # by `--fix`, of what the checks had found before
 
     @property
     def failing(self) -> list[Check]:
-        """Return the checks that found something."""
+        """Return the checks whose findings are still there."""
         return [check for check in self.checks if check.count]
 
 
@@ -54,12 +55,13 @@ def keep_validation(run: Run, report: ValidationReport) -> None:
     content = {
         "quarantined": report.quarantined,
         "released": report.released,
+        "expired": report.expired,
         "checks": [
             {
                 "name": check.name,
                 "severity": check.severity,
                 "why": check.why,
-                "count": check.count,
+                "count": check.left,
                 "rows": [asdict(row) for row in check.rows[:_ROWS]],
             }
             for check in checks
@@ -82,7 +84,7 @@ def found(run: Run) -> Findings | None:
         return None
     content = files.read_json(run.folder / VALIDATION)
     checks = tuple(Check(**{**check, "rows": tuple(map(_words, check["rows"]))}) for check in content["checks"])
-    return Findings(checks, content["quarantined"], content["released"])
+    return Findings(checks, content["quarantined"], content["released"], content.get("expired", 0))
 
 
 def _words(row: dict[str, Any]) -> str:

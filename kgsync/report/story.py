@@ -82,9 +82,10 @@ def _found(dossier: Dossier) -> str:
     if findings is None:
         return ""
     total = sum(check.count for check in findings.failing)
+    gone = f" {findings.expired:,} proposals that failed one have expired." if findings.expired else ""
     if not total:
-        return f"{len(findings.checks)} checks of the proposals found nothing."
+        return f"{len(findings.checks)} checks of the proposals found nothing{' more' if gone else ''}.{gone}"
     return (
         f"{len(findings.checks)} checks made {total:,} findings; {findings.quarantined:,} proposals are in quarantine"
-        " and wait for a person."
+        f" and wait for a person.{gone}"
     )

@@ -63,14 +63,15 @@ def benchmarked(done: Benchmark) -> list[str]:
     """Return what a benchmark came to."""
     config = done.trained.config
     lines = [
-        f"{done.dataset}: {config.model}, rank {config.rank}, n3 {config.n3:g}, relation weight"
-        f" {config.relation_weight:g}; best after epoch {done.trained.best_epoch}, then {done.trained.stopped}.",
+        f"{done.dataset}: {config.model}, loss {config.loss}, rank {config.rank}, n3 {config.n3!r}, relation weight"
+        f" {config.relation_weight!r}; best after epoch {done.trained.best_epoch}, then {done.trained.stopped}.",
         f"{done.train_seconds:,.1f} s of training, {done.eval_seconds:.1f} s of evaluation,"
         f" {done.peak_memory_mb:,.0f} MB of memory.",
     ]
     if config.members > 1 or "budget" in done.trained.stopped:
         lines.append(
-            f"{config.members} members of {done.trained.steps:,} steps; `--members` and `--steps` repeat them."
+            f"{config.members} members of {done.trained.steps:,} steps; with the settings above, `--members` and"
+            " `--steps` repeat them."
         )
     if not done.searched and config.time_budget:
         lines.append("Not searched: valid has too few triples to choose settings by; these are the defaults.")
@@ -158,7 +159,8 @@ def learned(model: Model) -> list[str]:
     if metrics.reliability is not None:
         lines.append(
             f"The chance to be a hidden test edge was off by {metrics.reliability.ece:.3f} on average"
-            f" ({metrics.reliability.ece_floor:.3f} would be chance)."
+            f" ({metrics.reliability.ece_floor:.3f} would be chance); Brier score {metrics.reliability.brier:.3f}"
+            f" ({metrics.reliability.brier_constant:.3f} if all were the same)."
         )
         lines += [_promise(kept) for kept in metrics.reliability.promises if kept.promised == PROMISED]
     return lines

@@ -16,6 +16,9 @@ final class Ids {
 
     /** Returns the ids that start with each of the prefixes, sorted: every writer locks in the same order. */
     static List<String> find(Transaction tx, List<String> prefixes) {
+        if (prefixes == null) {
+            throw new IllegalArgumentException("the ids are null; give a list of them");
+        }
         for (String prefix : prefixes) {
             if (prefix == null || prefix.length() < SHORTEST) {
                 throw new IllegalArgumentException(

@@ -6,14 +6,16 @@
 MATCH (h)-[p:PREDICTED {id: $id}]->(t)
 CALL (h) {
   WITH h, head([n IN $names WHERE n.label IN labels(h)]) AS n
-  RETURN {label: coalesce(n.label, head(labels(h))), key: h[n.key], name: coalesce(h[n.name], h.name, h.title, h.id),
-          text: [x IN n.text WHERE h[x] IS NOT NULL | toString(h[x])][0],
+  RETURN {label: coalesce(n.label, head(labels(h))), key: h[n.key],
+          name: [x IN [h[n.name], h.name, h.title, h.id] WHERE toStringOrNull(x) IS NOT NULL | toString(x)][0],
+          text: [x IN n.text WHERE toStringOrNull(h[x]) IS NOT NULL | toString(h[x])][0],
           facts: COUNT { (h)--() } - COUNT { (h)-[:PREDICTED]-() }} AS head
 }
 CALL (t) {
   WITH t, head([n IN $names WHERE n.label IN labels(t)]) AS n
-  RETURN {label: coalesce(n.label, head(labels(t))), key: t[n.key], name: coalesce(t[n.name], t.name, t.title, t.id),
-          text: [x IN n.text WHERE t[x] IS NOT NULL | toString(t[x])][0],
+  RETURN {label: coalesce(n.label, head(labels(t))), key: t[n.key],
+          name: [x IN [t[n.name], t.name, t.title, t.id] WHERE toStringOrNull(x) IS NOT NULL | toString(x)][0],
+          text: [x IN n.text WHERE toStringOrNull(t[x]) IS NOT NULL | toString(t[x])][0],
           facts: COUNT { (t)--() } - COUNT { (t)-[:PREDICTED]-() }} AS tail
 }
 CALL (h, t) {
@@ -34,7 +36,7 @@ CALL (h, t) {
   LIMIT 6
   WITH m, link, head([n IN $names WHERE n.label IN labels(m)]) AS n
   RETURN collect(link {.*, label: coalesce(n.label, head(labels(m))),
-                       name: toString(coalesce(m[n.name], m.name, m.title, m.id))}) AS between
+                       name: [x IN [m[n.name], m.name, m.title, m.id] WHERE toStringOrNull(x) IS NOT NULL | toString(x)][0]}) AS between
 }
 CALL (h, p, t) {
   MATCH (h)-[r]-(m)
@@ -46,7 +48,8 @@ CALL (h, p, t) {
   LIMIT 12
   WITH r, m, h, head([n IN $names WHERE n.label IN labels(m)]) AS n
   RETURN collect({relation: type(r), out: startNode(r) = h,
-                  label: coalesce(n.label, head(labels(m))), name: toString(coalesce(m[n.name], m.name, m.title, m.id))}) AS heads
+                  label: coalesce(n.label, head(labels(m))),
+                  name: [x IN [m[n.name], m.name, m.title, m.id] WHERE toStringOrNull(x) IS NOT NULL | toString(x)][0]}) AS heads
 }
 CALL (h, p, t) {
   MATCH (t)-[r]-(m)
@@ -58,7 +61,8 @@ CALL (h, p, t) {
   LIMIT 12
   WITH r, m, t, head([n IN $names WHERE n.label IN labels(m)]) AS n
   RETURN collect({relation: type(r), out: startNode(r) = t,
-                  label: coalesce(n.label, head(labels(m))), name: toString(coalesce(m[n.name], m.name, m.title, m.id))}) AS tails
+                  label: coalesce(n.label, head(labels(m))),
+                  name: [x IN [m[n.name], m.name, m.title, m.id] WHERE toStringOrNull(x) IS NOT NULL | toString(x)][0]}) AS tails
 }
 OPTIONAL MATCH (model:__KgsyncModel {id: p.modelId})
 RETURN head, tail, properties(p) AS edge, properties(model) AS model, direct, between, heads, tails

@@ -1,4 +1,4 @@
-// promises: edges that nobody has reviewed expire; the others stay as they are
+// promises: edges that nobody has reviewed expire; the others, and those that somebody else made, stay as they are
 // parameters: ids
 // columns: ids (of those that did)
 UNWIND $ids AS id
@@ -7,6 +7,6 @@ SET p.kgsyncLock = true  // lock before the look: a review that commits in betwe
 WITH p, p.status AS before
 REMOVE p.kgsyncLock
 WITH p
-WHERE before IN ['proposed', 'quarantined']
+WHERE before IN ['proposed', 'quarantined'] AND p.firstRunId IS NOT NULL
 SET p.status = 'expired', p.reasons = null, p.updatedAt = datetime()
 RETURN collect(p.id) AS ids

@@ -1,4 +1,5 @@
-// promises: edges with reasons go into quarantine, edges without go back to proposed; a reviewed or expired edge stays as it is
+// promises: edges with reasons go into quarantine, edges without go back to proposed; a reviewed or expired edge, and one that
+//   somebody else made, stays as it is
 // parameters: rows (maps of id and reasons)
 // columns: quarantined, released
 UNWIND $rows AS row
@@ -7,7 +8,7 @@ SET p.kgsyncLock = true  // lock before the look: a review that commits in betwe
 WITH p, row, p.status AS before
 REMOVE p.kgsyncLock
 WITH p, row
-WHERE before IN ['proposed', 'quarantined']
+WHERE before IN ['proposed', 'quarantined'] AND p.firstRunId IS NOT NULL
 SET p.status = CASE row.reasons WHEN [] THEN 'proposed' ELSE 'quarantined' END,
     p.reasons = CASE row.reasons WHEN [] THEN null ELSE row.reasons END,
     p.updatedAt = datetime()
