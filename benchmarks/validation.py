@@ -3,10 +3,10 @@
     python benchmarks/validation.py [--edges 1000000] [--predictions 100000]
 
 Starts a server of its own. The graph has people, towns, companies and languages, with dates, a hub, and relations of
-many kinds: with one target, one way, inverse to each other, at random. A part of the predictions
-is at fault. Prints wall-clock seconds of each check and of the whole on a server that has just started, of learning
-the schema, and of the whole again with nothing left to write; keeps them in results/validation.json, with the names of
-checks whose plan reads every node.
+many kinds: with one target, one way, inverse to each other, at random. Each prediction rests on two known facts; a
+twentieth is accepted, another rejected, and a part of the rest is at fault. Prints wall-clock seconds of each check and
+of the whole on a server that has just started, of learning the schema, and of the whole again with nothing left to
+write; keeps them in results/validation.json, with the names of checks whose plan reads every node.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ import neo4j
 from results import save
 
 from kgsync.config import LabelConfig
-from kgsync.graph import server, traits
+from kgsync.evidence import Evidence, Opinion, Rule
+from kgsync.graph import schema, server, traits
 from kgsync.graph.connection import Connection
 from kgsync.validate import ValidationReport, load_checks, validate
 
@@ -39,6 +40,20 @@ KNOWN = [
     ("LIVES_IN", "Person", "Town", 0.05, "0"),
     ("SUPPLIES", "Company", "Company", 0.05, ""),
 ]
+PLACE = '["HEAD","RELATION","TAIL"]'
+RULE = Rule("path", ("KNOWS", "KNOWS"), ("A", "B", "C"), (("HEAD", "RELATION", "TAIL"),), 10, 12, 0.7, 1)
+EMPTY = Evidence((Opinion("complex", 1.0, 1, 40, "another", "Person:1", 0.5),), (RULE,)).to_json()
+EVIDENCE = """
+MATCH (h)-[p:PREDICTED]->()
+CALL (h, p) {
+  MATCH (h)-[r]->(m) WHERE type(r) <> 'PREDICTED'
+  WITH h, r, m, p LIMIT 2
+  WITH p, labels(h)[0] + ':' + h.id AS head, type(r) AS relation, labels(m)[0] + ':' + m.id AS tail
+  WITH p, collect('["' + head + '","' + relation + '","' + tail + '"]') AS facts
+  CREATE (:__KgsyncEvidence {predictionId: p.id, runId: 'run', modelId: 'model', content:
+    replace($content, $place, reduce(all = facts[0], fact IN facts[1..] | all + ',' + fact))})
+} IN TRANSACTIONS OF 20000 ROWS
+"""
 
 
 def main() -> None:
@@ -65,8 +80,9 @@ def make(driver: neo4j.Driver, edges: int, predictions: int) -> None:
     with driver.session() as session:
         for label, count in NODES.items():
             session.run(f"CREATE CONSTRAINT FOR (n:{label}) REQUIRE n.id IS UNIQUE").consume()
-            born = ", born: date('1900-01-01') + duration({days: i})" if label == "Person" else ""
-            session.run(f"UNWIND range(0, $last) AS i CREATE (:{label} {{id: i{born}}})", last=count - 1).consume()
+            more = ", updatedAt: datetime() - duration('P1D')"
+            more += ", born: date('1900-01-01') + duration({days: i})" if label == "Person" else ""
+            session.run(f"UNWIND range(0, $last) AS i CREATE (:{label} {{id: i{more}}})", last=count - 1).consume()
         for relation, head, tail, share, target in KNOWN:
             session.run(
                 "UNWIND range(0, $last) AS e CALL (e) { "
@@ -77,8 +93,7 @@ def make(driver: neo4j.Driver, edges: int, predictions: int) -> None:
                 heads=NODES[head],
                 tails=NODES[tail],
             ).consume()
-        session.run("CREATE CONSTRAINT kgsync_prediction_id FOR ()-[p:PREDICTED]-() REQUIRE p.id IS UNIQUE").consume()
-        session.run("CREATE INDEX kgsync_prediction_run FOR ()-[p:PREDICTED]-() ON (p.runId)").consume()
+        schema.install(Connection.wrap(driver, "neo4j"))
         session.run(
             "CREATE (:__KgsyncRun {id: 'run', startedAt: datetime()})-[:USED_MODEL]->(:__KgsyncModel {id: 'model'})"
         ).consume()
@@ -90,13 +105,19 @@ def make(driver: neo4j.Driver, edges: int, predictions: int) -> None:
                 "CREATE (h)-[:PREDICTED {id: $relation + e, relation: $relation, score: e % 1000 / 1000.0, "
                 "scoreLow: e % 1000 / 2000.0, rank: 1, kgeScore: 1.0, modelId: 'model', runId: 'run', "
                 "firstRunId: 'run', createdAt: datetime(), updatedAt: datetime(), "
-                "status: CASE e % 20 WHEN 0 THEN 'rejected' ELSE 'proposed' END}]->(t) } "
+                "status: CASE e % 20 WHEN 0 THEN 'rejected' WHEN 1 THEN 'accepted' ELSE 'proposed' END}]->(t) } "
                 "IN TRANSACTIONS OF 20000 ROWS",
                 last=int(predictions * share) - 1,
                 heads=NODES[head],
                 tails=NODES[tail],
                 relation=relation,
             ).consume()
+            session.run(
+                "MATCH (h)-[p:PREDICTED]->(t) WHERE p.relation = $relation AND p.status = 'accepted' "
+                f"CREATE (h)-[:{relation} {{kgsyncPredictionId: p.id, kgsyncRunId: 'run'}}]->(t)",
+                relation=relation,
+            ).consume()
+        session.run(EVIDENCE, content=EMPTY, place=PLACE).consume()
         counted = session.run("MATCH ()-[r]->() RETURN count(r)").single(strict=True)[0]
     print(f"made {counted:,} relationships in {time.perf_counter() - start:.0f} s", flush=True)
 

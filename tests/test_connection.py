@@ -12,9 +12,9 @@ import neo4j
 import pytest
 
 from kgsync.config import ConnectionConfig
-from kgsync.errors import AccessError, ConfigError, DataError, NotFoundError, UnavailableError
+from kgsync.errors import AccessError, ConfigError, DataError, KgsyncError, NotFoundError, UnavailableError
 from kgsync.graph import server as local
-from kgsync.graph.connection import USER_AGENT, Connection, ConnectionSettings, Secret, resolve
+from kgsync.graph.connection import USER_AGENT, Connection, ConnectionSettings, Secret, resolve, run
 from kgsync.graph.server import LocalServer
 
 ENVIRONMENT = {
@@ -149,6 +149,15 @@ def test_reads_cannot_write_and_every_transaction_says_who_sent_it(
         assert {"app": USER_AGENT, "database": "neo4j"} in rows
         text = "UNWIND range(1, 5) AS i CALL (i) { CREATE (:N {i: i}) } IN TRANSACTIONS OF 2 ROWS RETURN count(*) AS n"
         assert connection.write_in_transactions(text) == [{"n": 5}]
+
+
+def test_the_server_knows_who_asks_and_no_transaction_runs_for_ever(server: LocalServer) -> None:
+    slow = "UNWIND range(1, 2000000000) AS i WITH i WHERE i < 0 RETURN count(i) AS n"
+    with Connection.open(settings_of(server)) as connection:
+        asking = connection.read("CALL dbms.listConnections() YIELD userAgent RETURN DISTINCT userAgent")
+        assert {"userAgent": USER_AGENT} in asking
+        with pytest.raises(KgsyncError, match="time"):
+            connection.read_with(lambda tx: run(tx, slow, {}).consume(), timeout=0.5)
 
 
 def test_a_given_driver_stays_open_and_its_database_is_named(graph_db: neo4j.Driver) -> None:

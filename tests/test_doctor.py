@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from types import SimpleNamespace
+from typing import Any
 
 import neo4j
 import pytest
@@ -10,7 +13,8 @@ import pytest
 from kgsync.cli import main
 from kgsync.config import Config, GraphConfig, LabelConfig
 from kgsync.errors import AccessError
-from kgsync.graph import schema
+from kgsync.graph import schema, statements
+from kgsync.graph import server as local
 from kgsync.graph.connection import Connection, ConnectionSettings, Secret
 from kgsync.graph.doctor import Diagnosis, Finding, _may_write, _transport, check, too_old
 from kgsync.graph.graph import Graph
@@ -145,3 +149,26 @@ def test_a_user_who_may_not_see_the_constraints_is_told_the_rest(
     found = Graph(Connection.wrap(graph_db, "neo4j"), PERSON).doctor().findings
     assert "this user may not see which constraints there are" in [finding.what for finding in found]
     assert any(finding.what.startswith("id is unique on all 1 Person nodes") for finding in found)
+
+
+def test_another_clock_several_servers_and_a_crashed_local_one_are_told(
+    graph_db: neo4j.Driver, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Connection.read
+
+    def elsewhere(self: Connection, text: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        rows = read(self, text, **parameters)
+        if text == statements.load("inspect/server").text:
+            return [{**row, "now": row["now"] + 90_000} for row in rows]
+        return 3 * rows if text == statements.load("inspect/databases").text else rows  # as a cluster of three
+
+    monkeypatch.setattr(Connection, "read", elsewhere)
+    monkeypatch.setattr(local, "status", lambda: [SimpleNamespace(name="mine", version="5", state="crashed")])
+    write(graph_db, "CREATE (:Person {id: 1})")
+    told = {finding.what: finding.fix for finding in findings(check(settings_of(server), PERSON), "warning")}
+    clock = next(what for what in told if "clock" in what)
+    assert re.fullmatch(r"the server's clock and this machine's differ by (89|90) s", clock)
+    assert (
+        told["3 servers host the database, and bolt:// talks to one of them alone"] == "use neo4j:// instead of bolt://"
+    )
+    assert told["local server mine (5) is crashed"] == "run `kgsync up --name mine`"

@@ -65,7 +65,8 @@ def dump(driver: neo4j.Driver) -> list[str]:
     edges = query(driver, "MATCH (h)-[e]->(t) RETURN h.key AS h, type(e) AS e, t.key AS t, properties(e) AS p")
     for row in nodes + edges:
         row["p"] = {
-            k: "a time" if k in ("at", "reviewedAt", "createdAt", "updatedAt") else row["p"][k] for k in row["p"]
+            k: "a time" if k in ("at", "reviewedAt", "createdAt", "updatedAt") else row["p"][k]
+            for k in sorted(row["p"])  # the server gives them in any order
         }
     return sorted(repr(sorted((key, repr(value)) for key, value in row.items())) for row in nodes + edges)
 

@@ -52,6 +52,9 @@ def test_a_pull_copies_entities_with_their_texts_and_every_triple_once(
     assert triples(snapshot) == {(a, "ROAD", b), (b, "ROAD", a), (a, "RAIL", c), (c, "RAIL", c)}
     row = snapshot.entities.to_pylist()[snapshot.rows[a]]
     assert (row["name"], row["text"], row["labels"]) == ("Ä", "old", ["City"])
+    told = {(r["head"], r["relation"], r["tail"]) for r in snapshot.to_pandas().to_dict("records")}
+    assert told == {("a", "ROAD", "7"), ("7", "ROAD", "a"), ("a", "RAIL", "7"), ("7", "RAIL", "7")}
+    assert set(snapshot.to_arrow()["head_label"].to_pylist()) == {"City"}
     assert Snapshot.load(tmp_path / snapshot.id).id == snapshot.id
 
 

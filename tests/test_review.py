@@ -67,7 +67,7 @@ def whole(driver: neo4j.Driver) -> set[str]:
         driver, "MATCH (n) WHERE NOT n:__KgsyncReview RETURN labels(n) AS labels, properties(n) AS properties"
     )
     edges = query(driver, "MATCH (h)-[e]->(t) RETURN h.key AS h, type(e) AS e, t.key AS t, properties(e) AS properties")
-    return {repr(sorted(row.items())) for row in nodes + edges}
+    return {json.dumps(row, sort_keys=True, default=str) for row in nodes + edges}
 
 
 @pytest.mark.newest
@@ -339,10 +339,14 @@ def test_a_filter_narrows_by_score_status_run_and_ends(graph_db: neo4j.Driver, c
 def test_a_decision_made_by_hand_is_told_without_a_day(graph_db: neo4j.Driver, connection: Connection) -> None:
     make_world(graph_db)
     ids = [predict(graph_db, "country30", "CAPITAL", f"city{i}", status=("accepted", "rejected")[i]) for i in (0, 1)]
-    messages = [one.message for one in accept(connection, [ids[1]], by="me").decisions]
-    messages += [one.message for one in reject(connection, [ids[0]], by="me").decisions]
-    messages += [one.message for one in undo(connection, ids, by="me").decisions]
-    assert all(message.endswith("by somebody") for message in messages), messages
+    reports = (
+        accept(connection, [ids[1]], by="me"),
+        reject(connection, [ids[0]], by="me"),
+        undo(connection, ids, by="me"),
+    )
+    reasons = [refusal.why for report in reports for refusal in report.refused]
+    assert len(reasons) == 4
+    assert all(why.endswith("by somebody") for why in reasons), reasons
 
 
 def test_names_and_texts_that_are_lists_stop_no_look(graph_db: neo4j.Driver, connection: Connection) -> None:

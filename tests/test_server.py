@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread, Timer
+from types import SimpleNamespace
 
 import neo4j
 import psutil
@@ -22,6 +23,7 @@ import pytest
 import requests
 from neo4j.exceptions import AuthError
 
+from kgsync.cli import main
 from kgsync.errors import AccessError, ConfigError, NotFoundError, StorageError, TransientError, UnavailableError
 from kgsync.graph import server as local
 from kgsync.graph import server_config, server_files, server_process
@@ -261,6 +263,33 @@ def test_only_a_later_patch_of_the_same_line_may_open_the_data(version: str, mad
 def test_impossible_memory_is_refused(stopped: Path, memory: str) -> None:
     with pytest.raises(ConfigError, match="memory size"):
         local.up(memory=memory)
+
+
+@pytest.mark.parametrize(("machine", "memory"), [(1024, 768), (8 * 1024, 1024), (16 * 1024, 2048), (256 * 1024, 3072)])
+def test_memory_is_sized_to_the_machine(
+    machine: int, memory: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"  # that of a container
+    limit.write_text(str(machine << 20))
+    monkeypatch.setattr(server_config, "_CGROUP_LIMITS", (str(tmp_path / "none"), str(limit)))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(total=512 << 30))
+    assert server_config.default_memory() == memory << 20
+    server_config.write_arguments(tmp_path, server_files.Settings("5"), [])
+    assert f'"-Xmx{memory * 2 // 3}m"' in (tmp_path / "conf" / "java.arguments").read_text().splitlines()
+    assert f"server.memory.pagecache.size={memory // 3}M" in (tmp_path / "conf" / "neo4j.conf").read_text().splitlines()
+    limit.write_text("max\n")
+    assert server_config.default_memory() == 3072 << 20
+
+
+@pytest.mark.parametrize(("said", "version"), [("newest", NEWEST), ("lts", LTS), ("5.26.9", "5.26.9"), (None, None)])
+def test_a_version_may_be_said_in_words(
+    said: str | None, version: str | None, server: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(local, "up", lambda name, **given: asked.append(given["version"]) or server)
+    with pytest.raises(SystemExit):
+        main(["up", *(["--neo4j-version", said] if said else [])])
+    assert asked == [version]
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a b", "-x", "a/b"])

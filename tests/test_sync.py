@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,8 @@ def dump(driver: neo4j.Driver) -> list[str]:
         "MATCH (n) WHERE none(l IN labels(n) WHERE l STARTS WITH '__Kgsync') RETURN [labels(n), properties(n)] AS row "
         "UNION ALL MATCH (h)-[r]->(t) WHERE type(r) <> 'USED_MODEL' RETURN [h.id, type(r), properties(r), t.id] AS row"
     )
-    return sorted(str(record["row"]) for record in driver.execute_query(text, database_="neo4j").records)
+    records = driver.execute_query(text, database_="neo4j").records
+    return sorted(json.dumps(record["row"], sort_keys=True, default=str) for record in records)
 
 
 def bookmark(driver: neo4j.Driver) -> frozenset[str]:
@@ -112,6 +114,20 @@ def test_a_sync_from_python_writes_only_what_is_promised(ring: Graph, graph_db: 
     assert result.written.created == len(result.plan) == sum("PREDICTED" in row for row in dump(graph_db))
 
 
+@pytest.fixture
+def judged(graph_db: neo4j.Driver, tmp_path: Path) -> Iterator[Graph]:
+    """A graph about whose proposals something can be promised."""
+    config = replace(
+        CONFIG,
+        train=TrainConfig(rank=16, epochs=4),
+        voices=VoicesConfig(text=False, rules=False),
+        write=WriteConfig(batch=5),
+    )
+    with kgsync.connect(driver=graph_db, database="neo4j", config=config, workspace=tmp_path / "work") as graph:
+        load(graph.connection, folder_of("umls"))
+        yield graph
+
+
 def shares_of(plan: Plan) -> tuple[float, float]:
     """Return two shares, of which the second lets more of the plan through than the first, and not all."""
     found = sorted({edge.own_false_share or 0.0 for edge in plan.edges})
@@ -120,11 +136,11 @@ def shares_of(plan: Plan) -> tuple[float, float]:
     return low, high
 
 
-def test_every_look_narrows_all_proposals_anew(ring: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = ring.sync(commit=False)
+def test_every_look_narrows_all_proposals_anew(judged: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = judged.sync(commit=False)
     low, high = shares_of(whole.plan)
     looks = [
-        ring.sync(commit=False, max_false=share, each_relation=share is not None) for share in (low, high, low, None)
+        judged.sync(commit=False, max_false=share, each_relation=share is not None) for share in (low, high, low, None)
     ]
     narrow, wide, again, all_ = (look.plan for look in looks)
     assert 0 < len(narrow) < len(wide) < len(whole.plan)
@@ -132,21 +148,21 @@ def test_every_look_narrows_all_proposals_anew(ring: Graph, monkeypatch: pytest.
     assert {look.run.id for look in looks} == {whole.run.id}
     with monkeypatch.context() as patch:  # what was shown is written as it was shown
         patch.setattr("kgsync.model.Model.predict", None)
-        result = ring.sync()
+        result = judged.sync()
     assert Plan.load(whole.run.plan_folder).id == result.plan.id == whole.plan.id
 
 
 def test_what_began_to_be_written_is_finished_and_no_other_promise_takes_its_place(
-    ring: Graph, graph_db: neo4j.Driver
+    judged: Graph, graph_db: neo4j.Driver
 ) -> None:
-    low, high = shares_of(ring.sync(commit=False).plan)
-    wanted = ring.sync(commit=False, max_false=high, each_relation=True).plan
-    assert len(wanted) > RING.write.batch
-    run = interrupted(ring, max_false=high, each_relation=True)
+    low, high = shares_of(judged.sync(commit=False).plan)
+    wanted = judged.sync(commit=False, max_false=high, each_relation=True).plan
+    assert len(wanted) > judged.config.write.batch
+    run = interrupted(judged, max_false=high, each_relation=True)
     with pytest.raises(DataError, match=r"has written plan .*; repeat the command as it was then"):
-        ring.sync(max_false=low, each_relation=True)
-    assert Plan.load(ring.workspace.run(run).plan_folder).id == wanted.id
-    result = ring.sync()  # without a promise of its own
+        judged.sync(max_false=low, each_relation=True)
+    assert Plan.load(judged.workspace.run(run).plan_folder).id == wanted.id
+    result = judged.sync()  # without a promise of its own
     assert (result.run.id, result.plan.id) == (run, wanted.id)
     assert sum("PREDICTED" in row for row in dump(graph_db)) == len(wanted)
 

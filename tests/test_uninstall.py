@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import neo4j
 import pytest
 from example_graphs import made_up_model
 from planned import dump, facts, knows, make_plan, make_world, query, write_plan
 
+from kgsync.cli import main
 from kgsync.config import Config, GraphConfig, LabelConfig
 from kgsync.graph.connection import Connection
 from kgsync.graph.graph import Graph
 from kgsync.graph.review import accept, reject
+from kgsync.graph.server import LocalServer
 from kgsync.graph.uninstall import uninstall
 
 
@@ -93,3 +97,35 @@ def test_an_empty_graph_has_nothing_to_uninstall(connection: Connection) -> None
     bookmark = connection.read_bookmark()
     assert uninstall(connection, commit=True).empty
     assert connection.read_bookmark() == bookmark
+
+
+def test_the_command_shows_first_and_takes_out_with_yes(
+    connection: Connection,
+    graph_db: neo4j.Driver,
+    server: LocalServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    edges = knows(3)
+    write_plan(connection, make_plan(connection, edges), tmp_path)
+    accept(connection, [edges[0].id], by="ada")
+    written, options = dump(graph_db), ["--uri", server.uri, "--password-file", str(server.password_file)]
+
+    def call(*more: str) -> dict[str, Any]:
+        with pytest.raises(SystemExit) as stop:
+            main(["uninstall", "--json", "--database", "neo4j", *options, *more])
+        assert stop.value.code == 0
+        report: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return report
+
+    look = call()
+    assert (look["committed"], look["predictions"], look["accepted"]) == (False, 3, {"KNOWS": 1})
+    assert dump(graph_db) == written
+    assert call("--yes")["committed"]
+    assert query(graph_db, "MATCH ()-[e:KNOWS]->() RETURN keys(e) AS keys") == [{"keys": []}]
+    assert not query(graph_db, "MATCH ()-[p:PREDICTED]->() RETURN p")
+
+    write_plan(connection, make_plan(connection, edges[1:]), tmp_path, run_id="run-2")
+    accept(connection, [edges[1].id], by="ada")
+    assert call("--yes", "--delete-accepted")["committed"]
+    assert len(query(graph_db, "MATCH ()-[e:KNOWS]->() RETURN e")) == 1, "what stayed the first time is the user's"

@@ -525,3 +525,19 @@ def test_a_report_after_a_fix_tells_what_is_left(
     findings = kept.found(run)
     assert findings is not None
     assert (findings.expired, [check.name for check in findings.failing if check.severity == "error"]) == (1, [])
+
+
+def test_checks_in_the_folder_that_the_configuration_names_run_too(
+    graph_db: neo4j.Driver,
+    run_command: Callable[..., tuple],  # type: ignore[type-arg]
+    tmp_path: Path,
+) -> None:
+    make_clean_world(graph_db)
+    write_check(tmp_path / "mine", f"// severity: error\nMATCH (h)-[p:PREDICTED]->(t) WHERE p.score > 0.8 {OWN}")
+    assert run_command("validate", "--read-only")[0] == 0
+    with (tmp_path / "kgsync.toml").open("a") as file:
+        file.write('[validate]\nfolder = "mine"\n')
+    code, _, err = run_command("validate", "--read-only")
+    assert (code, "checks failed: sure" in err) == (3, True)
+    (tmp_path / "none").mkdir()
+    assert run_command("validate", "--read-only", "--checks", str(tmp_path / "none"))[0] == 0

@@ -233,6 +233,6 @@ def test_an_unknown_ending_is_refused_before_anything_is_asked() -> None:
 
 def test_a_name_that_is_a_list_is_none(connection: Connection, graph_db: neo4j.Driver) -> None:
     query(graph_db, "MATCH (n {key: 'city1'}) SET n.name = ['a', 'b']")
-    names = {entity.key: entity.name for entity in look(connection).entities}
-    assert names["city1"] is None
-    assert look(connection, "city1").entities
+    names = {node.key: node.name for node in look(connection).nodes}
+    assert names["city1"] == ""
+    assert look(connection, "city1").centre.key == "city1"

@@ -67,7 +67,7 @@ def write(
 
     check_promise(max_false, each_relation)
     run = Workspace(workspace).run(run_id)
-    if "predict" not in run.steps:
+    if not run.plan_folder.is_dir():
         raise NotFoundError(
             f"run {run.id} has no plan yet", fix="finish it with `kgsync sync`, or run `kgsync predict`"
         )

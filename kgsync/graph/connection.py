@@ -137,7 +137,7 @@ class Connection:
             translating(self.uri),
             self.driver.session(database=self.database or None, default_access_mode=neo4j.READ_ACCESS) as session,
         ):
-            session.execute_read(lambda tx: tx.run("RETURN 1").consume())
+            session.execute_read(_described(lambda tx: tx.run("RETURN 1").consume(), READ_TIMEOUT))
             return ",".join(sorted(session.last_bookmarks().raw_values))
 
     def _session(self, access: str, fetch_size: int = 1000) -> neo4j.Session:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from kgsync import files
 from kgsync.identity import Key, decode_key, encode_key
 
 STALE = 24 * 3600.0  # seconds after which what an interrupted pull or sync has read is read again
+
+_PAGE = 50_000  # records that are Python's objects at a time
 
 Row = tuple[str, tuple[int, Key], tuple[int, Key]]  # relation, (label number, key) of head and of tail
 
@@ -82,6 +85,12 @@ def _any(folder: Path) -> bool:
 
 def rows_table(records: Iterable[Mapping[str, Any]], labels: list[str]) -> pa.Table:
     """Return the triples that a statement returned with their ends as (label number, key)."""
+    rest = iter(records)
+    pages = iter(lambda: list(islice(rest, _PAGE)), [])
+    return pa.concat_tables([ROWS.empty_table(), *(_page(page, labels) for page in pages)])
+
+
+def _page(records: Iterable[Mapping[str, Any]], labels: list[str]) -> pa.Table:
     columns: list[list[Any]] = [[] for _ in ROWS]
     for record in records:
         ends = [(record[f"{end}_label"], record[end]) for end in ("head", "tail")]

@@ -309,7 +309,9 @@ class _Puller:
 
         def read() -> pa.Table:
             try:
-                return parts.rows_table(self.connection.read(text), self.order)
+                return self.connection.read_with(
+                    lambda tx: parts.rows_table(run(tx, text, {}), self.order), timeout=_STREAM_TIMEOUT
+                )
             except DataError as error:
                 raise DataError(
                     f"the query given with --cypher does not run: {error.what}",
@@ -342,7 +344,7 @@ class _Puller:
             not_earlier=names.not_labels("n", self.order[:position]),
             **self._ends(),
         )
-        return parts.rows_table(self.connection.read(text, keys=keys), self.order)
+        return self.connection.read_with(lambda tx: parts.rows_table(run(tx, text, {"keys": keys}), self.order))
 
     def _seed(self, seed: str) -> tuple[int, Key]:
         label, keys = named(seed)
