@@ -24,8 +24,8 @@ from kgsync.sync import sync
 
 CONFIG = Config(
     graph=GraphConfig(labels={"Entity": LabelConfig(key="id", name="name")}),
-    train=TrainConfig(rank=32, epochs=12),
-    voices=VoicesConfig(text=False),
+    train=TrainConfig(rank=16, epochs=4),
+    voices=VoicesConfig(text=False, rules=False),
     predict=PredictConfig(top_k=20, min_score=0.05),
 )
 RING = replace(
@@ -117,12 +117,7 @@ def test_a_sync_from_python_writes_only_what_is_promised(ring: Graph, graph_db: 
 @pytest.fixture
 def judged(graph_db: neo4j.Driver, tmp_path: Path) -> Iterator[Graph]:
     """A graph about whose proposals something can be promised."""
-    config = replace(
-        CONFIG,
-        train=TrainConfig(rank=16, epochs=4),
-        voices=VoicesConfig(text=False, rules=False),
-        write=WriteConfig(batch=5),
-    )
+    config = replace(CONFIG, write=WriteConfig(batch=50))
     with kgsync.connect(driver=graph_db, database="neo4j", config=config, workspace=tmp_path / "work") as graph:
         load(graph.connection, folder_of("umls"))
         yield graph
