@@ -261,7 +261,7 @@ def _at_once(
     limit: int,
     progress: Progress = silent,
 ) -> list[_Found]:
-    """Return what each check found. The server plans and runs each on one processor: two at a time halve the wait."""
+    """Return what each check found. The server plans and runs each on one processor: two at a time shorten the wait."""
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
         running = [pool.submit(_run, connection, check, parameters, limit) for check in checks]

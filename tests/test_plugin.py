@@ -191,6 +191,7 @@ def test_one_wrong_id_of_several_leaves_everything_as_it_was(graph_db: neo4j.Dri
     assert why.startswith("no predicted edge has the id nowhere; look with MATCH ")
     assert "; give 4 characters or more" in refusal(graph_db, REJECT, ids=["cou"], by="ana", reason="")
     assert "; give 4 characters or more" in refusal(graph_db, "CALL kgsync.explain(null)")
+    assert refusal(graph_db, UNDO, ids=None, by="ana") == "the ids are null; give a list of them"
     assert refusal(graph_db, UNDO, ids=["country3"], by="ana").startswith("several predicted edges have ids that start")
     assert refusal(graph_db, ACCEPT, ids=[CAPITAL], by=" ", reason="").endswith("; give your name as the argument by")
     assert dump(graph_db) == before
