@@ -25,13 +25,13 @@ from kgsync.kge.train import train
 EVERY_PART = {"n3": 0.05, "relation_weight": 0.5}
 LOSSES: list[dict[str, Any]] = [
     {"loss": "bce", "label_smoothing": 0.1, "typed_negatives": True},
-    {"loss": "bce", "lessons": True, "negatives": 8, "ema": 0.9, "start": True},
+    {"loss": "bce", "lessons": True, "negatives": 8, "start": True},
     {"loss": "margin", "negatives": 8, "typed_negatives": True},
     {"loss": "margin", "lessons": True, "dropout": 0.2},
-    {"loss": "softmax", "negatives": 8, "optimizer": "adam", "ema": 0.9},
+    {"loss": "softmax", "negatives": 8, "optimizer": "adam"},
     {"loss": "softmax", "optimizer": "adam", "dropout": 0.3, "lessons": True},
 ]
-KILLED = [{"killed": first, "optimizer": "adam", "ema": 0.9, "negatives": 8} for first in ("cpu", "cuda")]
+KILLED = [{"killed": first, "optimizer": "adam", "negatives": 8} for first in ("cpu", "cuda")]
 CASES: list[dict[str, Any]] = [
     *({"model": name, **EVERY_PART} for name in MODELS),
     *({"model": name, **case} for name in ("complex", "rotate") for case in LOSSES),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -75,10 +76,11 @@ def test_row_sparse_adam_equals_the_lazy_one_of_torch(block: int, monkeypatch: p
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_the_average_weighs_the_table_after_each_step_by_its_age(sparse: bool) -> None:
-    generator, decay, steps = torch.Generator().manual_seed(0), 0.9, 17
+@pytest.mark.parametrize("power", [1, 8])
+def test_the_average_weighs_the_table_after_step_i_by_a_power_of_i(power: int, sparse: bool) -> None:
+    generator, steps = torch.Generator().manual_seed(0), 17
     table = a_table(generator)
-    average, history = Average(table, decay), []
+    average, history = Average(table, power), []
     for step in range(steps):
         rows, gradient, _ = some_rows(generator)
         average.count(step, rows if sparse else None)
@@ -86,6 +88,7 @@ def test_the_average_weighs_the_table_after_each_step_by_its_age(sparse: bool) -
         history.append(table.double())
         if step == 11:
             average.value(step + 1)  # looking at it changes nothing
-    weights = torch.tensor([decay ** (steps - step) for step in range(1, steps + 1)], dtype=torch.float64)
+    rising = [math.prod(range(step, step + power)) for step in range(1, steps + 1)]  # i (i + 1) ... (i + power - 1)
+    weights = torch.tensor(rising, dtype=torch.float64)
     expected = (weights[:, None, None] * torch.stack(history)).sum(dim=0) / weights.sum()
     torch.testing.assert_close(average.value(steps), expected.float())

@@ -7,30 +7,37 @@ from torch import Tensor
 
 
 class Average:
-    """The mean of a table's values after each of t steps, those after step i weighing decay^(t - i).
+    """The mean of a table's values after each of t steps, those after step i weighing about i^power.
 
-    That is the exponential moving average from zero, divided by 1 - decay^t as in Adam (Kingma and Ba 2015), so
-    that the first embeddings, which are noise, have no share.
+    Polynomial-decay averaging (Shamir and Zhang 2013, arXiv:1212.1824): step t takes the mean to
+    (1 - a) mean + a value, a = (power + 1) / (t + power). It looks back on a part of the steps so far, not on a fixed
+    number of them, so that it suits short and long trainings; the first embeddings, which are noise, have no share.
     """
 
-    def __init__(self, table: Tensor, decay: float) -> None:
+    def __init__(self, table: Tensor, power: int) -> None:
         self.table = table
-        self.decay = decay
-        self.sums = torch.zeros_like(table)
-        self.counted = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps that the row's sum holds
+        self.power = power
+        self.means = torch.zeros_like(table)
+        self.counted = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps that the row's mean holds
 
     @torch.no_grad()
     def count(self, steps: int, rows: Tensor | None = None) -> None:
         """Bring all rows, or the given ones, up to `steps`; to be called before a row moves.
 
-        A row had its present value after every step that it has not counted yet.
+        A row had its present value after every step that it has not counted yet: what its mean keeps over those is
+        the product of (i - 1) / (i + power), in which all but power + 1 factors above and below cancel.
         """
+        if steps == 0:
+            return
         at = slice(None) if rows is None else rows
-        kept = (self.decay ** (steps - self.counted[at]).double()).to(self.sums.dtype)[:, None]
-        self.sums[at] = torch.lerp(self.table[at], self.sums[at], kept)
+        counted = self.counted[at].double()
+        kept = torch.ones_like(counted)
+        for more in range(self.power + 1):
+            kept *= (counted + more) / (steps + more)
+        self.means[at] = torch.lerp(self.table[at], self.means[at], kept.to(self.means.dtype)[:, None])
         self.counted[at] = steps
 
     def value(self, steps: int) -> Tensor:
-        """Return the mean over `steps` steps, at least 1."""
+        """Return the mean over `steps` steps, at least 1; a view, until the next step."""
         self.count(steps)
-        return self.sums / (1 - self.decay**steps)
+        return self.means

@@ -57,7 +57,7 @@ class State:
         tables = {name: parameter.data for name, parameter in model.named_parameters()}
         optimizer = OPTIMIZERS[config.optimizer]
         self.optimizers = {name: optimizer(table, config.learning_rate) for name, table in tables.items()}
-        self.averages = {name: Average(table, config.ema) for name, table in tables.items()} if config.ema else {}
+        self.averages = {name: Average(table, config.averaging) for name, table in tables.items()} if config.averaging else {}
         self.generator = torch.Generator().manual_seed(config.seed)
         self.best: dict[str, Tensor] = {}  # a copy of the embeddings at `best_epoch`, on the CPU
         self.counters = Counters()
@@ -133,9 +133,9 @@ class State:
     def _memory(self) -> dict[str, Tensor]:
         """Return what optimisers and averages remember, by the name it has in the file."""
         moments = {f"{t}_{name}": m for t, each in self.optimizers.items() for name, m in each.moments.items()}
-        sums = {f"{table}_average": average.sums for table, average in self.averages.items()}
+        means = {f"{table}_average": average.means for table, average in self.averages.items()}
         counted = {f"{table}_counted": average.counted for table, average in self.averages.items()}
-        return moments | sums | counted
+        return moments | means | counted
 
     @staticmethod
     def delete(folder: Path) -> None:

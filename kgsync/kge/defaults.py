@@ -25,6 +25,7 @@ AUTOMATIC = -1.0  # where 0 means none
 N3, N3_BY_DEGREE = (0.005, 0.1), 0.4  # between the two, inversely to the mean degree
 RELATION_WEIGHTS, RELATIONS = (0.05, 1.0), 300  # between the two, by their number
 RATES = {"adagrad": 0.1, "adam": 0.001}
+MOST_AVERAGING = 64
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def check(config: TrainConfig) -> None:
         ("negatives", config.negatives >= 0, "at least 1, or 0 for automatic"),
         ("optimizer", config.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}"),
         ("learning_rate", 0 <= config.learning_rate < math.inf, "more than 0, or 0 for automatic"),
-        ("ema", 0 <= config.ema < 1, "at least 0 and less than 1"),
+        ("averaging", 0 <= config.averaging <= MOST_AVERAGING, f"0 to {MOST_AVERAGING}"),
         ("n3", config.n3 == AUTOMATIC or 0 <= config.n3 < math.inf, "at least 0, or -1 for automatic"),
         (
             "relation_weight",
