@@ -3,10 +3,12 @@
 Known-true edges were hidden from training. The very candidates that prediction would make are made with
 those edges unknown, and each is labelled by whether it is a hidden one. A logistic model is fitted to that:
 
-    logit P(true) = a + b_r + s_f log p(t | h, r) + s_b log p(h | r, t) + c_f log(1 + n_hr) + c_b log(1 + n_rt)
+    logit P(true) = a + b_r + s_f log p(t | h, r) + s_b log p(h | r, t) + u (o(t | h, r) + o(h | r, t))
+                    + c_f log(1 + n_hr) + c_b log(1 + n_rt),    o = -log(1 - p)
 
-p is the embedding model's softmax over the admissible unknown answers, n the number of known answers. More
-evidence never lowers the score (s >= 0). Relations differ by b_r ~ N(0, tau²), tau estimated from the data
+p is the model's softmax over the admissible unknown answers, n the number of known answers. Without o, which tells .99
+from .9, a sure answer would score little more than a likely one. More evidence never lowers the score
+(s, u >= 0). Relations differ by b_r ~ N(0, tau²), tau estimated from the data
 (empirical Bayes), so that a relation with few hidden edges leans on the others; weak Gaussian priors on the
 rest keep few edges from being over-read. The lower bound comes from the curvature at the optimum (Laplace).
 
@@ -38,12 +40,14 @@ from kgsync.promise import Nulls
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
-CALIBRATION = 2  # changes where scores come to mean something else
+CALIBRATION = 3  # changes where scores come to mean something else
 FEWEST = 10  # hidden edges among the candidates, below which no score is claimed
-FEATURES = 5  # constant, forward, backward, known tails of the head, known heads of the tail
-PRIOR_MEAN = np.array([0.0, 0.5, 0.5, 0.0, 0.0])  # two voices that share the evidence
-PRIOR_DEVIATION = np.array([10.0, 1.0, 1.0, 1.0, 1.0])
-EVIDENCE = (1, 2)  # the features whose slope is never negative
+FEATURES = 6  # constant, forward, backward, how sure both are, known tails of the head, known heads of the tail
+PRIOR_MEAN = np.array([0.0, 0.5, 0.5, 0.0, 0.0, 0.0])  # two directions that share the evidence
+PRIOR_DEVIATION = np.array([10.0, 1.0, 1.0, 0.5, 1.0, 1.0])
+EVIDENCE = (1, 2, 3)  # the features whose slope is never negative
+LOWEST = -30.0  # log p at least
+SUREST = 5.0  # -log(1 - p) at most: nobody is surer than .993
 ONE_SIDED_95 = 1.6449  # standard deviations
 PROPOSED = 0.01  # proposals score more: of false candidates below it nobody asks how many there are
 FEWEST_AUDITED = 20  # edges that a random audit decided, below which the base rate stays assumed
@@ -64,6 +68,20 @@ class Labelled:
     weights: Floats  # how many candidates a row stands for
     hidden: int  # hidden edges in all, whether they became candidates or not
     known: int  # known edges in all
+    folds: int = 1  # sets of hidden edges that these candidates were labelled by, one after the other
+
+    @classmethod
+    def together(cls, parts: Sequence[Labelled]) -> Labelled:
+        """Return what several sets of hidden edges say about the candidates of one graph."""
+        return cls(
+            features=np.concatenate([part.features for part in parts]),
+            relations=np.concatenate([part.relations for part in parts]),
+            true=np.concatenate([part.true for part in parts]),
+            weights=np.concatenate([part.weights for part in parts]),
+            hidden=sum(part.hidden for part in parts),
+            known=sum(part.known for part in parts),
+            folds=sum(part.folds for part in parts),
+        )
 
     @property
     def base_rate(self) -> float:
@@ -154,13 +172,21 @@ def features(forward: Floats, backward: Floats, tails_of_head: Any, heads_of_tai
         tails_of_head: known tails of the head.
         heads_of_tail: known heads of the tail.
     """
+    forward, backward = np.clip(forward, LOWEST, 0.0), np.clip(backward, LOWEST, 0.0)
     columns = [
-        np.clip(forward, -30.0, 0.0),
-        np.clip(backward, -30.0, 0.0),
+        forward,
+        backward,
+        _sureness(forward) + _sureness(backward),
         np.log1p(tails_of_head),
         np.log1p(heads_of_tail),
     ]
     return np.stack([np.ones(len(forward)), *columns], axis=1)
+
+
+def _sureness(log_p: Floats) -> Floats:
+    """Return -log(1 - p), at most `SUREST`."""
+    with np.errstate(divide="ignore"):
+        return np.minimum(-np.log(-np.expm1(log_p)), SUREST)
 
 
 def fit(
@@ -213,9 +239,16 @@ def fit(
     of_relation = [data.relations == relation for relation in range(n_relations)]
     return replace(
         calibrator,
-        nulls=Nulls.of(probabilities, data.true, data.weights, times=taken),
+        nulls=Nulls.of(probabilities, data.true, data.weights, times=taken, folds=data.folds),
         own_nulls=tuple(
-            Nulls.of(probabilities[own], data.true[own], data.weights[own], times=taken, least=PROPOSED)
+            Nulls.of(
+                probabilities[own],
+                data.true[own],
+                data.weights[own],
+                times=taken,
+                folds=data.folds,
+                least=PROPOSED,
+            )
             for own in of_relation
         ),
     )
@@ -261,9 +294,10 @@ class _Solution:
 
 def _most_missing(data: Labelled, solution: _Solution) -> float:
     """Return how many times as many edges can be missing as are labelled, as the labels of the best candidates say."""
-    best = np.argsort(-(data.features @ solution.weights + solution.relations[data.relations]), kind="stable")[:CERTAIN]
+    best = np.argsort(-(data.features @ solution.weights + solution.relations[data.relations]), kind="stable")
+    best = best[: CERTAIN * data.folds]
     total, true = float(data.weights[best].sum()), float(data.weights[best][data.true[best]].sum())
-    rate, z = true / total, CLEARLY**2 / total
+    rate, z = true / total, CLEARLY**2 * data.folds / total
     least = (rate + z / 2 - math.sqrt(z * (rate * (1 - rate) + z / 4))) / (1 + z)  # Wilson (1927): less than 1
     return (1 - least) / least if least > 0 else math.inf
 

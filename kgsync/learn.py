@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from kgsync import files
-from kgsync.calibrate import Audited, Calibrator, Labelled, fit
-from kgsync.candidates.hidden import label_hidden
 from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.continued import go_on
 from kgsync.cotrain import Cotrained, Lesson, Student, cotrain
 from kgsync.errors import DataError
-from kgsync.fuse import Fusion, fuse, sharpen
+from kgsync.fuse import Fusion
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.evaluate import Ranks, measure, rank
 from kgsync.kge.journal import Journal
@@ -37,9 +35,9 @@ from kgsync.logbook import MIX, Logbook
 from kgsync.metrics import Metrics
 from kgsync.model import Model, recipe
 from kgsync.progress import Progress, silent
-from kgsync.reliability import Reliability, judge
+from kgsync.score import calibrate, weigh
 from kgsync.snapshot import Snapshot
-from kgsync.split import Split, Triples, split_snapshot
+from kgsync.split import Split, split_snapshot
 from kgsync.voice import Voice
 from kgsync.voices import EMBEDDINGS, Voices, time_for, train_voices, why_no_text
 
@@ -132,13 +130,14 @@ def _learn(order: _Order, folder: Path | None, told: Callable[[Lesson], None], p
     taught = _cotrain(trained, parts, voices, left, snapshot, told, progress)
     speaking = trained.voices if taught is None else taught.voices
     kge = next((voice for voice in speaking if isinstance(voice, KgeModel)), None)
-    mix, weighed = _fuse(speaking, parts, snapshot)
-    fusion = weighed if len(speaking) > 1 or kge is None else None
+    weighed = weigh(speaking, parts, snapshot)
+    fusion = weighed.fusion if len(speaking) > 1 or kge is None else None
     voice = fusion or speaking[0]
     known = KnownAnswers(snapshot.triples, snapshot.entities.num_rows, len(snapshot.relations))
-    ranks = _rank(speaking, mix, fusion, parts, known, progress)
+    ranks = _rank(speaking, weighed.mix, fusion, parts, known, progress)
     alone = {} if voice is speaking[0] else {each.name: _mrr(ranks[each.name]) for each in speaking}
-    calibrator, reliability, refusal = _calibrate(snapshot, voice, parts, missing, progress)
+    unseen: Mapping[str, Voice] = weighed.unseen if fusion else dict.fromkeys(weighed.unseen, voice)
+    calibrator, reliability, refusal = calibrate(snapshot, voice, unseen, parts, missing=missing, progress=progress)
     model = Model(
         snapshot=snapshot,
         kge=kge,
@@ -204,19 +203,6 @@ def _within(config: TrainConfig, voices: VoicesConfig) -> TrainConfig:
         return config
     seconds = time_for(EMBEDDINGS, voices)
     return replace(config, time_budget=min(seconds, config.time_budget or seconds))
-
-
-def _fuse(voices: Sequence[Voice], parts: Split, snapshot: Snapshot) -> tuple[Fusion, Fusion]:
-    """Return the voices as one: counted alike, and weighed."""
-    size = snapshot.entities.num_rows, len(snapshot.relations)
-    hidden = np.concatenate([parts.fuse, parts.calibrate])
-    several = len(voices) > 1
-    sharpness = [sharpen(v, parts.train, parts.select, *size, also_true=hidden) if several else 1.0 for v in voices]
-    mix, weighed = (
-        fuse(voices, parts.train, fold, *size, also_true=parts.select, sharpness=sharpness)
-        for fold in (parts.fuse[:0], parts.fuse)
-    )
-    return mix, weighed
 
 
 def _mrr(ranks: Ranks) -> float:
@@ -323,37 +309,3 @@ def _refuse_unmeasured(snapshot: Snapshot, parts: Split) -> Split:
                 fix="pull a larger or denser subgraph, or raise split.valid and split.test",
             )
     return parts
-
-
-def _calibrate(
-    snapshot: Snapshot, voice: Voice, parts: Split, missing: float, progress: Progress
-) -> tuple[Calibrator | None, Reliability | None, str]:
-    """Return the calibrator, how it fares on the test fold, and why there is none.
-
-    Voices choose among what is missing: the more true edges compete, the less sure they are of each. So as many
-    compete as are assumed to be missing, although few of them are looked at: test edges in the place of others.
-    """
-
-    def labelled(hidden: Triples, others: Sequence[Triples], step: str, test: Triples = parts.test[:0]) -> Labelled:
-        mixed = np.random.default_rng(0).permutation(np.concatenate(others))
-        places = min(len(parts.test), len(mixed))
-        known, rest = np.split(mixed, [places])
-        competing, surplus = np.split(np.random.default_rng(1).permutation(test), [places])
-        return label_hidden(
-            voice,
-            snapshot,
-            known=np.concatenate([parts.train, known, surplus]),
-            hidden=hidden,
-            competing=np.concatenate([rest, competing]),
-            step=step,
-            progress=progress,
-        )
-
-    data = labelled(parts.calibrate, [parts.select, parts.fuse], "calibrating", parts.test)
-    audit = [Audited(*row) for row in snapshot.origin.get("audit", ())]
-    try:
-        calibrator = fit(data, len(snapshot.relations), missing_share=missing, audit=audit)
-    except DataError as error:
-        return None, None, str(error)
-    test = labelled(parts.test, [parts.select, parts.fuse, parts.calibrate], "checking scores")
-    return calibrator, judge(calibrator, test), ""

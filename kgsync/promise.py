@@ -44,12 +44,14 @@ class Nulls:
         weights: Floats,
         *,
         times: float = 0.0,
+        folds: int = 1,
         least: float = -np.inf,
     ) -> Nulls:
         """Return those among labelled candidates [n], each of which stands for `weights` candidates.
 
-        With each `true` one come so many `times` that are missing and not labelled. How high those score that are below
-        `least` is not kept, and p-values are 1 there.
+        With each `true` one come so many `times` that are missing and not labelled. Where the same candidates were
+        labelled by several `folds`, the false ones tell no more than once. How high those score that are below `least`
+        is not kept, and p-values are 1 there.
         """
         own, counts = scores[~true & (scores >= least)], weights[~true & (scores >= least)]
         order = np.argsort(-own, kind="stable")
@@ -60,6 +62,7 @@ class Nulls:
         labelled = np.append(0.0, np.cumsum(weights[true][best]))
         labelled = labelled[np.searchsorted(-scores[true][best], -values, side="right")]
         weight = float(counts @ counts / counts.sum()) if len(counts) else 1.0  # as many equal ones tell as much
+        weight *= folds
         bounds = np.maximum.accumulate(
             most(np.append(0.0, above), np.append(0.0, labelled), weight=weight, times=times)
         )

@@ -112,8 +112,10 @@ def _hidden(parts: Split) -> dict[str, Triples]:
 def _move_back(triples: Triples, pairs: Hashes, part: np.ndarray[Any, Any]) -> None:
     """Give `part` `TRAIN` to held-out pairs whose entities or relations train would otherwise lack.
 
-    Pairs are taken in the order of their hashes, whole, until everything that occurs occurs in train.
+    Pairs are taken whole, until everything that occurs occurs in train; in an order of their own: in that of the
+    hashes the first part would give most, and those are its hardest edges.
     """
+    pairs = _mix(pairs)
     width = int(triples.max()) + 1
     entities, relations = np.zeros(width, dtype=bool), np.zeros(width, dtype=bool)
 

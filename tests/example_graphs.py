@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kgsync.calibrate import Calibrator
+from kgsync.calibrate import FEATURES, Calibrator
 from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.identity import Entity
 from kgsync.kge.config import TrainConfig
@@ -88,10 +88,10 @@ def made_up_model(snapshot: Snapshot, seed: int = 0, *, rank: int = 4, scoring: 
         steps=1,
         metrics=Metrics(0.5, 0.5, 0.5, 0.5, 2.0, 1, (), None),
         calibrator=Calibrator(
-            weights=(1.0, 0.5, 0.5, 0.1, 0.1),
+            weights=(1.0, 0.5, 0.5, 0.2, 0.1, 0.1),
             relations=(0.0,) * n_relations,
-            covariance=tuple(tuple(0.1 * (i == j) for j in range(5)) for i in range(5)),
-            coupling=((0.1,) * 5,) * n_relations,
+            covariance=tuple(tuple(0.1 * (i == j) for j in range(FEATURES)) for i in range(FEATURES)),
+            coupling=((0.1,) * FEATURES,) * n_relations,
             variance=(0.2,) * n_relations,
             base_rate=0.01,
             missing_share=0.05,

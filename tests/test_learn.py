@@ -9,22 +9,27 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from example_graphs import QUICK, benchmark, graph, trained
 
-from kgsync import files
+from kgsync import files, score
 from kgsync.cli.sync import _voices as chosen
 from kgsync.cli.sync import train as command
 from kgsync.config import SplitConfig, VoicesConfig
 from kgsync.cotrain import Lesson
 from kgsync.errors import ConfigError, DataError, TransientError
+from kgsync.fuse import fuse
 from kgsync.identity import Entity
 from kgsync.learn import train
 from kgsync.model import Model
 from kgsync.report import learned
 from kgsync.runs import Workspace
+from kgsync.score import weigh
 from kgsync.snapshot import Snapshot
+from kgsync.split import Triples, split_snapshot
 from kgsync.voices import TRAINING, time_for
 
 TINY = replace(QUICK, rank=8, epochs=3)
@@ -155,6 +160,28 @@ def test_metrics_are_those_of_a_model_that_learned() -> None:
     assert [row.train_triples for row in metrics.relations] == sorted(
         (row.train_triples for row in metrics.relations), reverse=True
     )
+
+
+def test_what_makes_scores_has_weighed_no_voice_that_it_makes_them_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = trained("umls")
+    assert model.fusion is not None
+    voices, size = model.fusion.voices, (model.snapshot.entities.num_rows, len(model.snapshot.relations))
+    parts = split_snapshot(model.snapshot, model.split)
+
+    def by(*folds: Triples) -> torch.Tensor:
+        return fuse(voices, parts.train, np.concatenate(folds), *size, also_true=parts.select).weights
+
+    weighed = weigh(voices, parts, model.snapshot)
+    assert torch.equal(weighed.fusion.weights, by(parts.fuse, parts.calibrate))
+    assert torch.equal(weighed.fusion.weights, model.fusion.weights)
+    assert {name: fusion.weights.tolist() for name, fusion in weighed.unseen.items()} == {
+        "calibrate": by(parts.fuse).tolist(),
+        "fuse": by(parts.calibrate).tolist(),
+    }
+    monkeypatch.setattr(score, "CROSSWISE", len(parts.calibrate) - 1)  # a part that is large enough by itself
+    weighed = weigh(voices, parts, model.snapshot)
+    assert torch.equal(weighed.fusion.weights, by(parts.fuse))
+    assert list(weighed.unseen) == ["calibrate"]
 
 
 def test_names_speak_beside_embeddings_and_rules(tmp_path: Path) -> None:

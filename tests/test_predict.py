@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kgsync
+from kgsync.calibrate import SUREST
 from kgsync.errors import DataError, NotFoundError
 from kgsync.identity import Entity
 from kgsync.kge.models import MODELS
@@ -104,7 +105,8 @@ def test_rank_and_evidence_are_those_of_a_full_table(model: Model) -> None:
         backward = to_heads[head] - np.log(np.exp(to_heads[heads]).sum())
         known_tails = sum(h == head and r == relation for h, r, _ in snapshot.triples.tolist())
         known_heads = sum(t == tail and r == relation for _, r, t in snapshot.triples.tolist())
-        evidence = [1.0, max(forward, -30), max(backward, -30), math.log1p(known_tails), math.log1p(known_heads)]
+        sure = sum(-math.log(max(1 - math.exp(log), math.exp(-SUREST))) for log in (forward, backward))
+        evidence = [1.0, max(forward, -30), max(backward, -30), sure, math.log1p(known_tails), math.log1p(known_heads)]
         logit = float(np.dot(evidence, calibrator.weights))
         assert edge.score == pytest.approx(1 / (1 + math.exp(-logit)), abs=1e-4)
         assert edge.kge_score == pytest.approx(to_tails[tail], abs=1e-4)

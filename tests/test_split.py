@@ -85,6 +85,16 @@ def test_the_shares_are_about_as_asked_for_and_another_seed_hides_others() -> No
     assert len(shared) < 0.2 * len(split.test)
 
 
+def test_no_part_gives_more_of_its_hard_edges_back_to_train_than_another() -> None:
+    random = np.random.default_rng(1)
+    triples = np.unique(random.integers(0, [9_000, 1, 9_000], (20_000, 3)), axis=0)  # many have one edge or two
+    split = split_triples(triples, [f"id-{n}" for n in range(9_000)], valid=0.3, test=0.3, seed=0)
+    shares = {"test": 0.3, "select": 0.12, "fuse": 0.09, "calibrate": 0.09}
+    kept = {name: len(getattr(split, name)) / share / len(triples) for name, share in shares.items()}
+    assert max(kept.values()) < 0.95
+    assert max(kept.values()) - min(kept.values()) < 0.06, kept
+
+
 def test_a_pair_linked_under_every_relation_in_both_directions_is_hidden_whole() -> None:
     triples, ids = big(6_000)
     next_relation = np.stack([triples[:, 0], (triples[:, 1] + 1) % 5, triples[:, 2]], axis=1)

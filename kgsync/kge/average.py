@@ -18,7 +18,7 @@ class Average:
         self.table = table
         self.power = power
         self.means = torch.zeros_like(table)
-        self.counted = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps that the row's mean holds
+        self.counted = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps in the mean of a row
 
     @torch.no_grad()
     def count(self, steps: int, rows: Tensor | None = None) -> None:

@@ -57,7 +57,8 @@ class State:
         tables = {name: parameter.data for name, parameter in model.named_parameters()}
         optimizer = OPTIMIZERS[config.optimizer]
         self.optimizers = {name: optimizer(table, config.learning_rate) for name, table in tables.items()}
-        self.averages = {name: Average(table, config.averaging) for name, table in tables.items()} if config.averaging else {}
+        averaged = tables if config.averaging else {}
+        self.averages = {name: Average(table, config.averaging) for name, table in averaged.items()}
         self.generator = torch.Generator().manual_seed(config.seed)
         self.best: dict[str, Tensor] = {}  # a copy of the embeddings at `best_epoch`, on the CPU
         self.counters = Counters()

@@ -25,7 +25,7 @@ class TrainConfig:
     typed_negatives: bool = False  # only entities seen on that side of the relation compete; ranks among all get worse
     optimizer: Literal["adagrad", "adam"] = "adagrad"
     learning_rate: float = 0.0  # 0: 0.1 for adagrad, 0.001 for adam
-    averaging: int = 8  # the result is the mean of the embeddings after each step, step i counting i^8; 0: the last ones
+    averaging: int = 8  # the result is the mean over all steps, step i counting about i^averaging; 0: the last step's
     n3: float = -1.0  # weight of the N3 regulariser; -1: the less the denser the graph is, 0.005 to 0.1
     relation_weight: float = -1.0  # weight of the relation-prediction head; -1: by relations, 0.05 to 1
     patience: int = 3  # evaluations without a better MRR before stopping
