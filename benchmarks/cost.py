@@ -123,11 +123,16 @@ def plot(name: str, rows: list[dict[str, Any]], path: Path) -> None:
     sizes = [each[name] for each in rows]
     above.loglog(sizes, [each["milliseconds"] for each in rows], "o-", color="#3366aa")
     above.set_ylabel("ms per step")
+    above.set_ylim(5, 200)
+    above.set_yticks([5, 10, 20, 50, 100, 200], labels=["5", "10", "20", "50", "100", "200"], minor=False)
+    above.yaxis.set_minor_formatter("")
     below.semilogx(sizes, [each["share_of_roof"] for each in rows], "o-", color="#cc6633")
     below.set_ylabel("share of roof")
     below.set_ylim(0, 1)
     below.axhline(0.6, color="#999999", linewidth=0.8, linestyle="--")
     below.set_xlabel(name)
+    below.set_xticks(sizes, labels=[f"{size:,}" for size in sizes], minor=False)
+    below.xaxis.set_minor_formatter("")
     for axis in (above, below):
         axis.grid(visible=True, which="major", color="#dddddd")
     figure.tight_layout()
