@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from click.testing import CliRunner
 from example_graphs import QUICK, benchmark, graph, trained
 
 from kgsync import files, score
+from kgsync.calibrate import Labelled
+from kgsync.candidates.hidden import label_hidden
 from kgsync.cli.sync import _voices as chosen
 from kgsync.cli.sync import train as command
 from kgsync.config import SplitConfig, VoicesConfig
@@ -25,11 +28,13 @@ from kgsync.fuse import fuse
 from kgsync.identity import Entity
 from kgsync.learn import train
 from kgsync.model import Model
+from kgsync.progress import silent
 from kgsync.report import learned
 from kgsync.runs import Workspace
-from kgsync.score import weigh
+from kgsync.score import calibrate, weigh
 from kgsync.snapshot import Snapshot
 from kgsync.split import Triples, split_snapshot
+from kgsync.voice import Voice
 from kgsync.voices import TRAINING, time_for
 
 TINY = replace(QUICK, rank=8, epochs=3)
@@ -178,6 +183,20 @@ def test_what_makes_scores_has_weighed_no_voice_that_it_makes_them_of(monkeypatc
         "calibrate": by(parts.fuse).tolist(),
         "fuse": by(parts.calibrate).tolist(),
     }
+    asked: list[tuple[Voice, Triples]] = []
+
+    def label(voice: Voice, *rest: Any, hidden: Triples, **more: Any) -> Labelled:
+        asked.append((voice, hidden))
+        return label_hidden(voice, *rest, hidden=hidden, **more)
+
+    monkeypatch.setattr(score, "label_hidden", label)
+    calibrate(model.snapshot, weighed.fusion, weighed.unseen, parts, missing=0.1, progress=silent)
+    makers = [weighed.unseen["calibrate"], weighed.unseen["fuse"], weighed.fusion]
+    assert [voice for voice, _ in asked] == makers, "each part has a fusion that has not seen it"
+    assert all(
+        np.array_equal(own, part)
+        for (_, own), part in zip(asked, (parts.calibrate, parts.fuse, parts.test), strict=True)
+    )
     monkeypatch.setattr(score, "CROSSWISE", len(parts.calibrate) - 1)  # a part that is large enough by itself
     weighed = weigh(voices, parts, model.snapshot)
     assert torch.equal(weighed.fusion.weights, by(parts.fuse))
