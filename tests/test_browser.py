@@ -109,6 +109,12 @@ def log_in(page: Page, world: World, command: str = "") -> None:
 
 def run(page: Page, text: str = "") -> Locator:
     """Run `text`, or what stands in the editor, and return the frame that answers, once it has."""
+    send(page, text)
+    return answer(page)
+
+
+def send(page: Page, text: str = "") -> Locator:
+    """Run `text`, or what stands in the editor, and return the frame that will answer."""
     page.get_by_test_id("frame").evaluate_all("frames => frames.forEach(frame => frame.dataset.seen = 'yes')")
     if text:
         page.locator(".monaco-editor").first.click()
@@ -118,7 +124,7 @@ def run(page: Page, text: str = "") -> Locator:
         with suppress(TimeoutError):
             page.locator(UNSEEN).first.wait_for(timeout=AGAIN)
             break
-    return answer(page)
+    return page.locator(UNSEEN).first
 
 
 def answer(page: Page) -> Locator:
@@ -184,18 +190,7 @@ def check_drawing(frame: Locator, step: Query | Parameters) -> None:
 @pytest.mark.slow
 def test_the_zip_dropped_onto_browser_becomes_favourites_that_run(world: World, page: Page) -> None:
     log_in(page, world)
-    data = base64.b64encode(content()["favourites.zip"]).decode()
-    files = page.evaluate_handle(
-        """data => {
-            const files = new DataTransfer();
-            const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
-            files.items.add(new File([bytes], "favourites.zip", {type: "application/zip"}));
-            return files;
-        }""",
-        data,
-    )
-    for event in ("dragenter", "dragover", "drop"):
-        page.locator(".monaco-editor").first.dispatch_event(event, {"dataTransfer": files})
+    drop(page, "favourites.zip", "application/zip")
     page.get_by_test_id("navigationFavorites").click()
     for path, text in favourites().items():
         folder = page.get_by_test_id(f"savedScriptsFolder-{path.partition('/')[0]}")
@@ -213,6 +208,49 @@ def test_the_zip_dropped_onto_browser_becomes_favourites_that_run(world: World, 
         f"{FOLDERS[path.partition('/')[0]]}/{Path(path).stem}" for path in favourites() if "parameters" not in path
     }
     assert named - told == {"browse/live/best-tails-search"}, "every favourite is run by one of these tests"
+
+
+def drop(page: Page, name: str, kind: str) -> None:
+    """Drop one of the files that `kgsync browser` writes onto Browser, as a file manager would."""
+    content_of = content({"Entity": "name"})[name]
+    files = page.evaluate_handle(
+        """([data, name, kind]) => {
+            const files = new DataTransfer();
+            const bytes = Uint8Array.from(atob(data), letter => letter.charCodeAt(0));
+            files.items.add(new File([bytes], name, {type: kind}));
+            return files;
+        }""",
+        [base64.b64encode(content_of).decode(), name, kind],
+    )
+    for event in ("dragenter", "dragover", "drop"):
+        page.locator(".monaco-editor").first.dispatch_event(event, {"dataTransfer": files})
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["by its address", "dropped"])
+def test_the_style_comes_by_its_address_or_dropped_and_goes_by_reset(world: World, page: Page, way: str) -> None:
+    log_in(page, world)
+    draw, predicted = statements.load("browse/best").text, f"svg g.relationship path[fill='{ORANGE}']"
+    expect(run(page, draw).locator("svg g.relationship").first).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(predicted)).to_have_count(0)
+    if way == "dropped":
+        drop(page, "kgsync.grass", "")
+    else:
+        expect(send(page, f":style {world.guides.address}/kgsync.grass")).to_contain_text(ORANGE, timeout=PATIENCE)
+    expect(run(page, draw).locator(predicted).first).to_be_visible(timeout=PATIENCE)
+    send(page, ":style reset")
+    frame = run(page, draw)
+    expect(frame.locator("svg g.relationship").first).to_be_visible(timeout=PATIENCE)
+    expect(frame.locator(predicted)).to_have_count(0)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_the_guide_also_opens_as_a_result(world: World, page: Page) -> None:
+    log_in(page, world)
+    frame = send(page, f":play {world.guides.address}/guide.html")
+    expect(frame.get_by_role("heading", name=SLIDES[0].title)).to_be_visible(timeout=PATIENCE)
 
 
 @pytest.mark.browser

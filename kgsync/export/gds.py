@@ -15,7 +15,8 @@ from kgsync import files
 from kgsync.errors import DataError
 from kgsync.export.folder import folder
 from kgsync.export.source import Embeddings
-from kgsync.graph.names import quote
+from kgsync.graph import statements
+from kgsync.graph.names import constant
 
 Groups = dict[tuple[str, type], list[int]]  # label and type of key -> entities, which one statement finds
 
@@ -76,47 +77,24 @@ def _as_neo4j_reads(key: str) -> str:
 
 
 def _load(embeddings: Embeddings, groups: Groups) -> str:
+    load = statements.load("export/gds_load")
+    note = "// In Neo4j Browser, write :auto before each statement.\n"
     parts = [
-        "// Sets the vectors. Parameter: $from, where the server finds the CSV files, with a slash at the end:\n"
-        "// 'file:///' is its import folder (the server of `kgsync up` has none: the whole path), or a URL.\n"
-        "// In Neo4j Browser, write :auto before each statement."
-    ]
-    for number, ((label, kind), rows) in enumerate(groups.items()):
-        key = "toInteger(row.key)" if kind is int else "row.key"
-        parts.append(
-            f"LOAD CSV WITH HEADERS FROM $from + 'entities-{number}.csv' AS row\n"
-            f"CALL (row) {{\n"
-            f"  MATCH (n:{quote(label)} {{{quote(embeddings.identities[rows[0]].key_property)}: {key}}})\n"
-            f"  CALL db.create.setNodeVectorProperty(n, '{PROPERTY}', [x IN split(row.vector, ' ') | toFloat(x)])\n"
-            f"}} IN TRANSACTIONS OF 1000 ROWS;"
+        load.fill(
+            file=constant(f"entities-{number}.csv"),
+            label=label,
+            key=embeddings.identities[rows[0]].key_property,
+            integers=constant(kind is int),
         )
-    return "\n\n".join(parts) + "\n"
+        for number, ((label, kind), rows) in enumerate(groups.items())
+    ]
+    return _explained(load) + note + ";\n\n".join(parts) + ";\n"
 
 
 def _predict(scoring: str) -> str:
-    order = "score" if scoring == "TransE" else "score DESC"
-    parts = [
-        "// Parameters: $relation, and $vector from relations.json: its `tails`, or its `heads` for the second pair.\n"
-        "// Naming $relation in relationshipTypes leaves out what it joins already."
-    ]
-    for side, arrow, source, target in (
-        ("tails", "-[r]->", "head", "tail"),
-        ("heads", "<-[r]-", "tail", "head"),
-    ):
-        parts.append(
-            f"MATCH (source) WHERE source.{PROPERTY} IS NOT NULL\n"
-            f"OPTIONAL MATCH (source){arrow}(target) WHERE target.{PROPERTY} IS NOT NULL\n"
-            f"RETURN gds.graph.project('kgsync-{side}', source, target, {{\n"
-            f"  sourceNodeProperties: source {{.{PROPERTY}}}, targetNodeProperties: target {{.{PROPERTY}}},\n"
-            f"  relationshipType: type(r)\n"
-            f"}}) AS projected;"
-        )
-        parts.append(
-            f"CALL gds.ml.kge.predict.stream('kgsync-{side}', {{\n"
-            f"  nodeEmbeddingProperty: '{PROPERTY}', relationshipTypeEmbedding: $vector,\n"
-            f"  scoringFunction: '{scoring}', relationshipTypes: [$relation], topK: 10\n"
-            f"}}) YIELD sourceNodeId, targetNodeId, score\n"
-            f"RETURN gds.util.asNode(sourceNodeId) AS {source}, gds.util.asNode(targetNodeId) AS {target}, score\n"
-            f"ORDER BY sourceNodeId, {order};"
-        )
-    return "\n\n".join(parts) + "\n"
+    predict = statements.load("export/gds_predict")
+    return _explained(predict) + predict.fill(scoring=constant(scoring)) + ";\n"
+
+
+def _explained(statement: statements.Statement) -> str:
+    return "".join(f"// {field}: {text}\n" for field, text in statement.header.items())

@@ -11,12 +11,13 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from kgsync.errors import DataError
+from kgsync.graph.literals import literal
 
 _LONGEST = 65_534  # characters, the server's own limit
 
 
 class Fragment(str):
-    """A piece of Cypher made of quoted identifiers and fixed text only; made in this module alone."""
+    """A piece of Cypher made of quoted identifiers, literals and fixed text only; made in this module alone."""
 
     __slots__ = ()
 
@@ -47,6 +48,11 @@ def quote(name: str) -> Fragment:
             fix="choose another; one that is in the graph has to be renamed there, or left out of kgsync.toml",
         )
     return Fragment("`" + name.replace("`", "``") + "`")
+
+
+def constant(value: str | bool) -> Fragment:
+    """Return a value as Cypher text, for a file that another program will run. What kgsync sends takes parameters."""
+    return Fragment(literal(value))
 
 
 def type_filter(relations: Iterable[str]) -> Fragment:
