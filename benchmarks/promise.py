@@ -142,7 +142,7 @@ def on_test(model: Model) -> list[Seen]:
     )
     fitted, _ = calibrator.scores(data.relations, data.features)
     shares = false_shares(calibrator.nulls.p_values(fitted), float(data.weights.sum()), data.weights)
-    scores = calibrator.chances(data.relations, data.features, data.missing_share)
+    scores = calibrator.chances(data)
     columns = data.relations, scores, data.true, shares, data.weights
     names = model.snapshot.relations
     return [Seen(names[r], *rest) for r, *rest in zip(*(column.tolist() for column in columns), strict=True)]

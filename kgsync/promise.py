@@ -43,13 +43,13 @@ class Nulls:
         true: np.ndarray[Any, np.dtype[np.bool_]],
         weights: Floats,
         *,
-        times: float = 0.0,
+        missing: Floats | None = None,
         folds: int = 1,
         least: float = -np.inf,
     ) -> Nulls:
         """Return those among labelled candidates [n], each of which stands for `weights` candidates.
 
-        With each `true` one come so many `times` that are missing and not labelled. Where the same candidates were
+        With each `true` one come so many `missing` [n] that are not labelled. Where the same candidates were
         labelled by several `folds`, the false ones tell no more than once. How high those score that are below `least`
         is not kept, and p-values are 1 there.
         """
@@ -59,19 +59,19 @@ class Nulls:
         last = np.flatnonzero(np.append(np.diff(values) != 0, True)) if len(values) else np.empty(0, np.int64)
         values, above = values[last], above[last]  # of equal scores, all
         best = np.argsort(-scores[true], kind="stable")
-        labelled = np.append(0.0, np.cumsum(weights[true][best]))
-        labelled = labelled[np.searchsorted(-scores[true][best], -values, side="right")]
+        times = np.zeros(len(best)) if missing is None else missing[true][best]
+        at = np.searchsorted(-scores[true][best], -values, side="right")
+        lacking, varying = (np.append(0.0, np.cumsum(weights[true][best] * times**n))[at] for n in (1, 2))
         weight = float(counts @ counts / counts.sum()) if len(counts) else 1.0  # as many equal ones tell as much
         weight *= folds
-        bounds = np.maximum.accumulate(
-            most(np.append(0.0, above), np.append(0.0, labelled), weight=weight, times=times)
-        )
+        columns = (np.append(0.0, column) for column in (above, lacking, varying))
+        bounds = np.maximum.accumulate(most(*columns, weight=weight))
         places = np.unique(np.concatenate([np.arange(EXACT), EXACT * STEP ** np.arange(1_000)]).astype(np.int64))
         kept = places[places < len(values)]
-        columns = [column[kept].tolist() for column in (values, bounds[1:], bounds[:-1])]
+        lists = [column[kept].tolist() for column in (values, bounds[1:], bounds[:-1])]
         if np.isfinite(least):
-            columns = [[*columns[0], least], [*columns[1], float(bounds[-1])], [*columns[2], float(bounds[-1])]]
-        scores_kept, above_kept, over_kept = map(tuple, columns)
+            lists = [[*lists[0], least], [*lists[1], float(bounds[-1])], [*lists[2], float(bounds[-1])]]
+        scores_kept, above_kept, over_kept = map(tuple, lists)
         return cls(scores_kept, above_kept, over_kept, float(weights.sum()))
 
     def p_values(self, scores: Floats) -> Floats:
@@ -102,15 +102,16 @@ class Nulls:
         return cls(tuple(values["scores"]), tuple(values["above"]), tuple(values["over"]), values["total"])
 
 
-def most(count: Any, labelled: Any = 0.0, *, weight: float = 1.0, times: float = 0.0) -> Floats:
+def most(count: Any, missing: Any = 0.0, variance: Any = 0.0, *, weight: float = 1.0) -> Floats:
     """Return how many false ones are expected at most, with `CONFIDENCE`, where so many were not labelled.
 
     Without others it is the upper bound of a Poisson mean, that of count / weight events which stand for `weight` each.
-    If `times` the number of `labelled` ones are missing, it is the normal bound of the difference, where that is less.
+    If an estimated number of them is `missing`, with this `variance`, it is the normal bound of the difference, where
+    that is less.
     """
-    count, missing = np.asarray(count, np.float64), times * np.asarray(labelled, np.float64)
+    count, missing = np.asarray(count, np.float64), np.asarray(missing, np.float64)
     plain = weight * gammaincinv(count / weight + 1, CONFIDENCE)
-    spread = ndtri(CONFIDENCE) * np.sqrt(weight * (count + weight) + times * missing)
+    spread = ndtri(CONFIDENCE) * np.sqrt(weight * (count + weight) + variance)
     without: Floats = np.minimum(plain, np.maximum(count - missing, 0.0) + weight + spread)
     return np.where(missing > 0, without, plain)
 

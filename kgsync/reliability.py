@@ -82,7 +82,7 @@ def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
     weights, true = data.weights, data.true.astype(float)
     if len(true) == 0 or true.min() == true.max():
         return None
-    score = calibrator.chances(data.relations, data.features, data.missing_share)
+    score = calibrator.chances(data)
     proposed, _ = calibrator.scores(data.relations, data.features)
     order = np.argsort(-score, kind="stable")
     promises = _promises(calibrator, data)
@@ -93,8 +93,8 @@ def judge(calibrator: Calibrator, data: Labelled) -> Reliability | None:
     precision = _mean(true[best], weights[best])
     return Reliability(
         candidates=float(weights.sum()),
-        hidden=data.hidden,
-        recall=float(true.sum()) / max(data.hidden, 1),
+        hidden=int(data.hidden.sum()),
+        recall=float(true.sum()) / max(int(data.hidden.sum()), 1),
         base_rate=data.base_rate,
         judged=float(weights[best].sum()),
         mean_score=_mean(score[best], weights[best]),
@@ -115,7 +115,7 @@ def _promises(calibrator: Calibrator, data: Labelled) -> tuple[Kept, ...]:
 
     Candidates that are no hidden edges include what is missing: as many times the hidden ones as is assumed.
     """
-    missing = calibrator.missing_share / data.missing_share
+    missing = data.missing(calibrator.missing_share)
     probabilities, _ = calibrator.scores(data.relations, data.features)
     shares = false_shares(calibrator.nulls.p_values(probabilities), float(data.weights.sum()), data.weights)
     kept = []
@@ -123,7 +123,8 @@ def _promises(calibrator: Calibrator, data: Labelled) -> tuple[Kept, ...]:
         chosen = shares <= promised
         selected = float(data.weights[chosen].sum())
         hidden = float(data.weights[chosen & data.true].sum())
-        false = max(selected - (1 + missing) * hidden, 0.0) / max(selected, 1.0)
+        true = float((data.weights * (1 + missing))[chosen & data.true].sum())
+        false = max(selected - true, 0.0) / max(selected, 1.0)
         kept.append(Kept(promised, selected, false, hidden / max(selected, 1.0)))
     return tuple(kept)
 

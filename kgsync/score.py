@@ -21,7 +21,7 @@ from kgsync.split import Split, Triples
 from kgsync.voice import Voice
 
 VALID = "select", "fuse", "calibrate"
-CROSSWISE = 2_000  # edges to calibrate by: with no more, they weigh the voices too, and those that weigh them calibrate
+CROSSWISE = 2_000  # edges to calibrate by: with no more, all that are held out for validation make scores
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Weighed:
 
 
 def weigh(voices: Sequence[Voice], parts: Split, snapshot: Snapshot) -> Weighed:
-    """Return the voices as one; in a small graph two parts weigh them and make scores, crosswise."""
+    """Return the voices as one; in a small graph all parts of valid make scores, two of them crosswise."""
     size = snapshot.entities.num_rows, len(snapshot.relations)
     hidden = np.concatenate([parts.fuse, parts.calibrate])
     several = len(voices) > 1
@@ -47,8 +47,8 @@ def weigh(voices: Sequence[Voice], parts: Split, snapshot: Snapshot) -> Weighed:
     mix, by_fuse = by(parts.fuse[:0]), by(parts.fuse)
     if len(parts.calibrate) > CROSSWISE or len(parts.fuse) == 0:
         return Weighed(mix, by_fuse, {"calibrate": by_fuse})
-    unseen = {"calibrate": by_fuse, "fuse": by(parts.calibrate)}
-    return Weighed(mix, by(parts.fuse, parts.calibrate), unseen)
+    by_both = by(parts.fuse, parts.calibrate)
+    return Weighed(mix, by_both, {"calibrate": by_fuse, "fuse": by(parts.calibrate), "select": by_both})
 
 
 def calibrate(

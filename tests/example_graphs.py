@@ -89,10 +89,10 @@ def made_up_model(snapshot: Snapshot, seed: int = 0, *, rank: int = 4, scoring: 
         metrics=Metrics(0.5, 0.5, 0.5, 0.5, 2.0, 1, (), None),
         calibrator=Calibrator(
             weights=(1.0, 0.5, 0.5, 0.2, 0.1, 0.1),
-            relations=(0.0,) * n_relations,
+            relations=((0.0, 0.0),) * n_relations,
             covariance=tuple(tuple(0.1 * (i == j) for j in range(FEATURES)) for i in range(FEATURES)),
-            coupling=((0.1,) * FEATURES,) * n_relations,
-            variance=(0.2,) * n_relations,
+            coupling=(((0.1,) * FEATURES, (0.01,) * FEATURES),) * n_relations,
+            variance=(((0.2, 0.0), (0.0, 0.001)),) * n_relations,
             base_rate=0.01,
             missing_share=0.05,
             positives=100,

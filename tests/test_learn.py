@@ -79,7 +79,7 @@ def test_a_graph_without_triples_is_refused(entities: int) -> None:
 
 
 def test_a_small_graph_is_measured_but_refuses_to_predict() -> None:
-    model = train(graph(ring(60)), config=TINY)
+    model = train(graph(ring(30)), config=TINY)
     assert model.metrics.test_triples > 0
     assert model.calibrator is None
     assert "baseRate" not in model.card()
@@ -182,6 +182,7 @@ def test_what_makes_scores_has_weighed_no_voice_that_it_makes_them_of(monkeypatc
     assert {name: fusion.weights.tolist() for name, fusion in weighed.unseen.items()} == {
         "calibrate": by(parts.fuse).tolist(),
         "fuse": by(parts.calibrate).tolist(),
+        "select": by(parts.fuse, parts.calibrate).tolist(),
     }
     asked: list[tuple[Voice, Triples]] = []
 
@@ -191,11 +192,11 @@ def test_what_makes_scores_has_weighed_no_voice_that_it_makes_them_of(monkeypatc
 
     monkeypatch.setattr(score, "label_hidden", label)
     calibrate(model.snapshot, weighed.fusion, weighed.unseen, parts, missing=0.1, progress=silent)
-    makers = [weighed.unseen["calibrate"], weighed.unseen["fuse"], weighed.fusion]
+    makers = [*(weighed.unseen[name] for name in ("calibrate", "fuse", "select")), weighed.fusion]
     assert [voice for voice, _ in asked] == makers, "each part has a fusion that has not seen it"
     assert all(
         np.array_equal(own, part)
-        for (_, own), part in zip(asked, (parts.calibrate, parts.fuse, parts.test), strict=True)
+        for (_, own), part in zip(asked, (parts.calibrate, parts.fuse, parts.select, parts.test), strict=True)
     )
     monkeypatch.setattr(score, "CROSSWISE", len(parts.calibrate) - 1)  # a part that is large enough by itself
     weighed = weigh(voices, parts, model.snapshot)

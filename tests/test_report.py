@@ -289,7 +289,7 @@ def test_a_damaged_plan_is_refused(whole: Workspace, tmp_path: Path) -> None:
 
 
 def test_a_model_that_gives_no_scores_says_why(tmp_path: Path) -> None:
-    ring = graph([(f"e{i}", "NEXT", f"e{(i + step) % 60}") for i in range(60) for step in (1, 2, 5)])
+    ring = graph([(f"e{i}", "NEXT", f"e{(i + step) % 30}") for i in range(30) for step in (1, 2, 5)])
     small = train(ring, config=replace(QUICK, rank=8, epochs=3), voices=VoicesConfig(rules=False, text=False))
     workspace = Workspace(tmp_path / "ws")
     ring.save(workspace.snapshots)

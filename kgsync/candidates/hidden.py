@@ -58,8 +58,8 @@ def label_hidden(
         relations=np.array(relations, dtype=np.int64),
         true=true,
         weights=weights,
-        hidden=len(hidden),
-        known=len(known),
+        hidden=np.bincount(hidden[:, 1], minlength=len(snapshot.relations)),
+        known=np.bincount(known[:, 1], minlength=len(snapshot.relations)),
     )
 
 
