@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from kgsync.errors import DataError, KgsyncError, NotFoundError
+from kgsync.explain.telling import percent
 from kgsync.graph.review import STATUSES, Action
 from kgsync.review import bulk, queue
 from kgsync.review.asked import Asked, asked
@@ -47,7 +48,7 @@ class Page:
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_PAGE), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
         )
-        self._templates.filters |= {"short": short, "percent": _percent, "count": lambda n: f"{n:,}"}
+        self._templates.filters |= {"short": short, "percent": percent, "count": lambda n: f"{n:,}"}
         self._templates.globals |= {"statuses": STATUSES, "orders": ORDERS, "order_names": _ORDER_NAMES}
 
     def app(self) -> Starlette:
@@ -190,7 +191,3 @@ def _action(name: str) -> Action:
         if action == name:
             return action
     raise DataError(f"there is no action {name[:40]!r}", fix="go back to the queue")
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %" if value < 0.0995 else f"{100 * value:.0f} %"
