@@ -3,8 +3,9 @@
 Conformal selection (Jin and Candès 2023, arXiv:2210.01408). The candidates that calibration labelled false say how
 often a false one scores as high as a proposal: its conformal p-value. Benjamini and Hochberg (1995,
 doi:10.1111/j.2517-6161.1995.tb02031.x) turn p-values into the share of false ones that is promised. A calibration that
-happened to see few false ones would promise too much; so p-values are corrected to be large enough for nine
-calibrations in ten (conditional validity: Bates et al. 2023, arXiv:2104.08279; here by bounds of Poisson counts).
+happened to see few false ones would promise too much; so p-values are corrected to be large enough for nineteen
+calibrations in twenty (conditional validity: Bates et al. 2023, arXiv:2104.08279; here by bounds of Poisson counts).
+What is then selected happens to hold more or fewer false ones, too: with both, the promise holds nine times in ten.
 
 It holds if the candidates of calibration and of prediction are exchangeable: if what is missing from the graph
 resembles what was hidden from it, and is at least as frequent as assumed. Among the candidates that are no hidden edge
@@ -23,7 +24,7 @@ from scipy.special import gammaincinv, ndtri
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 EXACT = 256  # of the highest scores of false candidates that are kept one by one
-CONFIDENCE = 0.9  # that p-values are large enough
+CONFIDENCE = 0.95  # that p-values are large enough
 STEP = 1.02  # below them, one is kept where so many times as many are above it
 
 
