@@ -34,8 +34,10 @@ def test_selected_candidates_are_false_no_more_often_than_promised(promised: flo
         chosen = false_shares(nulls.p_values(scores), len(scores)) <= promised
         shares.append((~true[chosen]).mean() if chosen.any() else 0.0)
         found.append(chosen.sum())
-    assert np.mean(np.array(shares) <= promised) >= 0.8, "nine of ten calibrations, and chance in what is selected"
-    assert np.mean(shares) > 0.35 * promised, "far too careful"
+    assert np.mean(np.array(shares) <= promised) >= 0.8, (
+        "nineteen of twenty calibrations, and chance in what is selected"
+    )
+    assert np.mean(shares) > 0.3 * promised, "far too careful"
     assert np.mean(found) > 20
 
 
@@ -82,13 +84,13 @@ def test_a_score_higher_than_every_false_one_has_the_smallest_p_value() -> None:
     assert nulls.p_values(np.array([0.9, 0.5, 0.3, 0.1])).tolist() == pytest.approx(np.minimum(bounds / 3, 1).tolist())
 
 
-def test_as_many_false_ones_as_seen_are_expected_at_most_nine_times_in_ten() -> None:
+def test_as_many_false_ones_as_seen_are_expected_at_most_nineteen_times_in_twenty() -> None:
     rng = np.random.default_rng(3)
     for mean in (0.2, 1.0, 5.0, 40.0):
-        assert (most(rng.poisson(mean, 20_000)) >= mean).mean() >= 0.89
+        assert (most(rng.poisson(mean, 20_000)) >= mean).mean() >= 0.94
         few = rng.poisson(mean / 4, 20_000)  # each stands for four
-        assert (most(4.0 * few, weight=4.0) >= mean).mean() >= 0.89
-    assert most(1_000) < 1_050, "many are counted well"
+        assert (most(4.0 * few, weight=4.0) >= mean).mean() >= 0.94
+    assert most(1_000) < 1_060, "many are counted well"
 
 
 def test_what_is_missing_is_taken_off_where_so_much_of_it_is_labelled() -> None:
@@ -96,7 +98,7 @@ def test_what_is_missing_is_taken_off_where_so_much_of_it_is_labelled() -> None:
     for false, labelled, times in ((5.0, 60.0, 1.0), (40.0, 50.0, 3.5), (0.5, 8.0, 2.0)):
         seen, others = rng.poisson(labelled, 20_000), rng.poisson(false + times * labelled, 20_000)
         found = most(others, times * seen, times**2 * seen)
-        assert (found >= false).mean() >= 0.89
+        assert (found >= false).mean() >= 0.94
         assert np.median(found) < 0.8 * np.median(most(others))
     assert (most(np.arange(50), 0.0, 0.0) == most(np.arange(50))).all()
 
