@@ -148,9 +148,8 @@ class Calibrator:
         spread = np.einsum("nf,fg,ng->n", lean, np.array(self.covariance), lean)
         spread += np.einsum("np,npq,nq->n", own, np.array(self.variance)[numbers], own)
         low = mixed.sigmoid(logit - ONE_SIDED_95 * np.sqrt(np.maximum(spread, 0.0)))
-        return mixed.sigmoid(logit), low * math.exp(
-            -ONE_SIDED_95 * math.sqrt(self.doubt)
-        )  # a score is in proportion to it
+        low *= math.exp(-ONE_SIDED_95 * math.sqrt(self.doubt))  # a score is in proportion to the missing share
+        return mixed.sigmoid(logit), low
 
     @property
     def basis(self) -> str:

@@ -287,7 +287,10 @@ def test_labels_without_any_pattern_give_the_base_rate() -> None:
 def test_a_calibrator_survives_json() -> None:
     data, _ = simulated(5, rows=500)
     calibrator = fit(data, 8)
-    assert Calibrator.from_dict(json.loads(json.dumps(calibrator.to_dict()))) == calibrator
+    kept = json.loads(json.dumps(calibrator.to_dict()))
+    assert Calibrator.from_dict(kept) == calibrator
+    with pytest.raises(TypeError):  # as models of before had it, where relations had no slope
+        Calibrator.from_dict({**kept, "relations": [b for b, _ in kept["relations"]]})
 
 
 @pytest.mark.parametrize("times", [0.5, 3.5])
