@@ -62,7 +62,8 @@ def test_merging_a_snapshot_through_py2neo_finds_its_nodes_and_changes_nothing(
     }
     theirs.merge(pulled)
     assert everything(graph_db) == before
-    assert {theirs.nodes.match("City", id=key).first() for key in ("a", 7)} == set(pulled.nodes)
+    for node in pulled.nodes:  # compared one by one: py2neo hashes a node whose internal id is 0 by its place in memory
+        assert theirs.nodes.match("City", id=node["id"]).first() == node
 
 
 def test_a_plan_keeps_every_edge_also_several_between_the_same_two_nodes() -> None:
