@@ -173,10 +173,11 @@ def test_what_a_reviewer_rejected_counts_as_false() -> None:
         assert (found.features == without.features).all()
 
 
-def test_the_lower_bound_holds_nineteen_times_in_twenty() -> None:
+@pytest.mark.parametrize("slopes", [0.0, 0.2])
+def test_the_lower_bound_holds_nineteen_times_in_twenty(slopes: float) -> None:
     held = []
     for seed in range(40):
-        data, probability = simulated(seed, rows=1_500)
+        data, probability = simulated(seed, rows=1_500, slopes=slopes)
         _, low = fit(data, 8).scores(data.relations, data.features)
         held.append((low[:50] <= probability[:50]).mean())
     assert 0.90 <= np.mean(held) <= 0.99
