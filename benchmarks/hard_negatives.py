@@ -11,9 +11,11 @@ Every row is a logistic regression, fitted on valid and its negatives, of what i
 - voices: embeddings and rules.
 - all: counts and voices.
 
-Prints the macro-averaged AUC within relations, accuracy, Brier score and the precision at 20 % coverage, with the
-range over seeds, and what `voices` and `all` have over counts, with a 95 % bootstrap interval of seeds and of pairs of
-entities; keeps them in results/hard-negatives.json. Embeddings are kept in the cache. Needs scikit-learn.
+Prints the macro-averaged AUC within relations, accuracy, Brier score, the precision at 20 % coverage, and the expected
+calibration error in ten bins of equal size beside its floor (what perfect probabilities would show, on average), with
+the range over seeds; and what `voices` and `all` have over counts, with a 95 % bootstrap interval of seeds and of pairs
+of entities. Keeps them in results/hard-negatives.json, with the bins of a reliability diagram over all seeds and the
+precision at every tenth of coverage. Embeddings are kept in the cache. Needs scikit-learn.
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ Array = np.ndarray[Any, Any]
 Look = Callable[[Array], Array]  # triples [n, 3] -> features [n, k]
 CONFIG = TrainConfig(rank=400, n3=0.01, relation_weight=0.125, learning_rate=0.05, batch=100, epochs=60, members=2)
 COVERAGE = 0.2
+BINS = 10
 DRAWS = 1_000
+FLOOR_DRAWS = 200
 BASELINE, COMPARED = "counts", ("voices", "all")
 
 
@@ -68,8 +72,12 @@ def main() -> None:
             regression = LogisticRegression(max_iter=2000).fit(scaler.transform(known), fit_labels)
             probability = regression.predict_proba(scaler.transform(asked))[:, 1]
             probabilities.setdefault(name, []).append(probability)
-            print(f"seed {seed} {name:10} {measures(probability, labels, judged[:, 1])}", flush=True)
-    rows = {name: summary([measures(p, labels, judged[:, 1]) for p in each]) for name, each in probabilities.items()}
+            found = measures(probability, labels, judged[:, 1]) | calibration(probability, labels)
+            print(f"seed {seed} {name:10} {found}", flush=True)
+    rows = {
+        name: summary([measures(p, labels, judged[:, 1]) | calibration(p, labels) for p in each]) | curves(each, labels)
+        for name, each in probabilities.items()
+    }
     gains = {name: gain(probabilities[name], probabilities[BASELINE], labels, judged) for name in COMPARED}
     for name, each in gains.items():
         print(f"{name} minus {BASELINE}: {each}", flush=True)
@@ -172,6 +180,28 @@ def measures(probability: Array, labels: Array, relations: Array) -> dict[str, f
         "precision_at_20": round(float(labels[best].mean()), 4),
         "relations": len(found),
     }
+
+
+def calibration(probability: Array, labels: Array) -> dict[str, float]:
+    """Return the expected calibration error, and what chance alone would make of it."""
+    random = np.random.default_rng(0)
+    parts = np.array_split(np.argsort(probability, kind="stable"), BINS)
+
+    def error(true: Array) -> float:
+        return sum(abs(float((probability[part] - true[part]).sum())) for part in parts) / len(true)
+
+    floor = np.mean([error(random.random(len(labels)) < probability) for _ in range(FLOOR_DRAWS)])
+    return {"ece": round(error(labels), 4), "ece_floor": round(float(floor), 4)}
+
+
+def curves(probabilities: list[Array], labels: Array) -> dict[str, list[list[float]]]:
+    """Return [mean probability, share that is true] of each bin, and the precision at every tenth of coverage."""
+    probability, true = np.concatenate(probabilities), np.tile(labels, len(probabilities))
+    order = np.argsort(-probability, kind="stable")
+    bins = [[float(probability[part].mean()), float(true[part].mean())] for part in np.array_split(order, BINS)]
+    tenths = [(k / BINS, float(true[order[: len(order) * k // BINS]].mean())) for k in range(1, BINS + 1)]
+    rounded = [[[round(value, 4) for value in pair] for pair in pairs] for pairs in (bins, tenths)]
+    return {"bins": rounded[0], "precision_at_coverage": rounded[1]}
 
 
 def gain(ours: list[Array], theirs: list[Array], labels: Array, judged: Array) -> dict[str, dict[str, float]]:

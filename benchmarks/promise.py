@@ -2,6 +2,7 @@
 
     python benchmarks/promise.py ../shared/data/umls [--seeds 10] [--max-false 0.1] [--voices embeddings rules]
     python benchmarks/promise.py kgsync/sample/world [--missing 0.1]
+    python benchmarks/promise.py ../shared/data/codex-s --hard-negatives [--seeds 5]
 
 For every seed kgsync divides the graph anew, trains on the known part, voices and all, and fits its scores; then the
 hidden test edges are to be found among all candidates. A candidate
@@ -16,7 +17,13 @@ With --missing, such a share of the edges is taken out before, and kgsync never 
 not complete; and what is looked at are the edges of the plan that `kgsync predict` makes. Scores and promises are
 fitted for such a graph; without --missing "sure" is about the chance to be a hidden edge, not about the score.
 
-Prints a row per seed and a summary, and keeps them in results/promise-GRAPH.json (promise-missing-GRAPH.json).
+With --hard-negatives, kgsync never learns of the folder's test edges, and of its plan only those edges are looked at
+that people have checked: test edges are true, those in valid_negatives.tsv and test_negatives.tsv false. These were
+chosen for a model to rank them high, so they are far more frequent among high scores than what kgsync's promises
+assume: this shows how much of a promise is left where it need not hold.
+
+Prints a row per seed and a summary, and keeps them in results/promise-GRAPH.json (promise-missing-GRAPH.json,
+promise-hard-negatives-GRAPH.json).
 """
 
 from __future__ import annotations
@@ -71,19 +78,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--max-false", type=float, default=0.1)
     parser.add_argument("--missing", type=float, default=0.0, help="share of the edges that kgsync never learns of")
+    parser.add_argument("--hard-negatives", action="store_true", help="judge edges of the plan that people checked")
     parser.add_argument("--voices", nargs="+", choices=VOICES, default=VOICES, help="text only where there are texts")
     parser.add_argument("--budget", type=float, default=0.0, help="seconds for all voices of a seed")
     arguments = parser.parse_args()
     graph = read(arguments.folder)
+    checked = labelled(arguments.folder) if arguments.hard_negatives else None
     runs, pooled = [], []
     for seed in range(arguments.seeds):
-        model, hidden = learned(graph, seed, arguments)
-        found = planned(model, hidden) if arguments.missing else on_test(model)
+        model, hidden = learned(graph, seed, arguments, checked)
+        found = planned(model, hidden, checked) if arguments.missing or checked else on_test(model)
         sure = [each for each in found if each.score >= SURE]
         runs.append(about(model, seed) | row(found, sure, arguments.max_false))
         pooled += sure
         print(runs[-1], flush=True)
-    name = ("missing-" if arguments.missing else "") + arguments.folder.resolve().name
+    kind = "hard-negatives-" if checked else "missing-" if arguments.missing else ""
+    name = kind + arguments.folder.resolve().name
     whole = summary(runs, pooled, arguments.max_false)
     print(f"\n{name}: {whole}")
     settings = {"max_false": arguments.max_false, "missing": arguments.missing, "budget": arguments.budget}
@@ -117,10 +127,27 @@ def entity(key: str) -> Entity:
     return Entity("Entity", "id", key)
 
 
-def learned(graph: Snapshot, seed: int, arguments: argparse.Namespace) -> tuple[Model, set[Triple]]:
+def labelled(folder: Path) -> dict[Triple, bool]:
+    """Return the edges that people have checked, and whether they are true."""
+    parts = ("valid_negatives.tsv", False), ("test_negatives.tsv", False), ("test.tsv", True)
+    found = {}
+    for name, true in parts:
+        for line in triple_files.read_triples(folder / name, refuse):
+            found[entity(line.head), line.relation, entity(line.tail)] = true
+    return found
+
+
+def learned(
+    graph: Snapshot, seed: int, arguments: argparse.Namespace, checked: dict[Triple, bool] | None
+) -> tuple[Model, set[Triple]]:
     """Return the model of a seed, and the edges that were missing from its graph."""
     hidden: set[Triple] = set()
-    if arguments.missing:
+    if checked:
+        names, relations = graph.identities, graph.relations
+        triples = [(names[head], relations[relation], names[tail]) for head, relation, tail in graph.triples.tolist()]
+        hidden = {triple for triple, true in checked.items() if true}
+        graph = replace(graph, triples=graph.triples[[triple not in hidden for triple in triples]])
+    elif arguments.missing:
         keys = [f"missing {each.key}" for each in graph.identities]  # falls otherwise than kgsync's own split
         parts = split_triples(graph.triples, keys, valid=0.0, test=arguments.missing, seed=seed)
         names, relations = graph.identities, graph.relations
@@ -128,7 +155,7 @@ def learned(graph: Snapshot, seed: int, arguments: argparse.Namespace) -> tuple[
         graph = replace(graph, triples=parts.train.astype(graph.triples.dtype))
     embeddings, rules, text = (name in arguments.voices for name in VOICES)
     voices = VoicesConfig(embeddings=embeddings, rules=rules, text=text, budget=arguments.budget)
-    split = SplitConfig(seed=seed) if arguments.missing else SplitConfig(test=TEST, seed=seed)
+    split = SplitConfig(seed=seed) if hidden else SplitConfig(test=TEST, seed=seed)
     return train(graph, config=TrainConfig(seed=seed), split=split, voices=voices), hidden
 
 
@@ -148,11 +175,13 @@ def on_test(model: Model) -> list[Seen]:
     return [Seen(names[r], *rest) for r, *rest in zip(*(column.tolist() for column in columns), strict=True)]
 
 
-def planned(model: Model, hidden: set[Triple]) -> list[Seen]:
-    """Return the edges of the plan."""
+def planned(model: Model, hidden: set[Triple], checked: dict[Triple, bool] | None) -> list[Seen]:
+    """Return the edges of the plan; with `checked` ones, those of them."""
+    edges = {(each.head, each.relation, each.tail): each for each in model.predict().edges}
     return [
-        Seen(each.relation, each.score, (each.head, each.relation, each.tail) in hidden, each.false_share or 0.0)
-        for each in model.predict().edges
+        Seen(each.relation, each.score, triple in hidden, each.false_share or 0.0)
+        for triple, each in edges.items()
+        if checked is None or triple in checked
     ]
 
 
