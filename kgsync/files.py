@@ -116,7 +116,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         try:
             yield temporary
-            for file in temporary.iterdir():
+            for file in temporary.rglob("*"):
                 sync(file)
             sync(temporary)
             if path.exists():
@@ -128,11 +128,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path, kind: str, fields: dict[str, Any]) -> None:
-    """List every file of `folder` with its size and hash in `manifest.json`, with `fields` and a hash of all that."""
+    """List every file below `folder` with size and hash in `manifest.json`, with `fields` and a hash of all that."""
     files = {
-        file.name: {"bytes": file.stat().st_size, "sha256": sha256(file)}
-        for file in sorted(folder.iterdir())
-        if file.name != "manifest.json"
+        file.relative_to(folder).as_posix(): {"bytes": file.stat().st_size, "sha256": sha256(file)}
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file != folder / "manifest.json"
     }
     manifest = {"kind": kind, "schema": 1, "kgsyncVersion": kgsync.__version__, **fields, "files": files}
     write_json(folder / "manifest.json", manifest | {"sha256": _seal(manifest)})

@@ -55,9 +55,9 @@ class Group:
 
 def no_text(model: Model) -> str:
     """Return why texts of new entities cannot be read; empty where they can."""
-    if not any(voice.name == "text" for voice in model.others):
-        return model.left_out.get("text") or "the model has no text voice"
-    return "the text voice's own encoder was tuned, and is not kept" if model.voices.tune_encoder else ""
+    if any(voice.name == "text" for voice in model.others):
+        return ""
+    return model.left_out.get("text") or "the model has no text voice"
 
 
 class Placer:
@@ -93,7 +93,7 @@ class Placer:
         """Return the text voice, which knows the new entities, too."""
         from kgsync.lm import reader as readers
 
-        reader = readers.load(self.encoder)
+        reader = voice.tuned() if voice.tuned else readers.load(self.encoder)
         sample = [row for row, text in enumerate(self.texts) if text.sentence()][:SAMPLE]
         again = reader.encode([self.texts[row].sentence() for row in sample], self.cache)
         before = voice.bank.vectors[sample]

@@ -10,6 +10,7 @@ import copy
 import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ FEWEST_TEXTS = 200
 EMBEDDINGS, TEXT = "embeddings", "text"
 PARTS = {EMBEDDINGS: 4, TEXT: 3}  # how a budget is divided among trainings of voices that learn
 TRAINING = 0.7  # of a budget, where several speak; the rest is for mining rules, asking and weighing
+ENCODER = "encoder"  # the folder of the one that was tuned
 NEEDED = "sentence_transformers", "sklearn"  # modules of the extra `lm`
 
 
@@ -202,7 +204,7 @@ def learn_texts(
 
 
 def save(voices: Sequence[Voice], folder: Path) -> None:
-    """Write each voice to a file of its own in `folder`."""
+    """Write each voice to a file of its own in `folder`, and the encoder if one was tuned."""
     for voice in voices:
         path = folder / f"{voice.name}.safetensors"
         if isinstance(voice, RuleVoice):
@@ -212,6 +214,8 @@ def save(voices: Sequence[Voice], folder: Path) -> None:
 
             assert isinstance(voice, TextVoice)  # noqa: S101 (there is no other)
             voice.save(path, {})
+            if voice.tuned:
+                voice.tuned().save(folder / ENCODER)
 
 
 def load(names: Sequence[str], folder: Path, snapshot: Snapshot, train: np.ndarray[Any, Any]) -> dict[str, Voice]:
@@ -230,7 +234,11 @@ def load(names: Sequence[str], folder: Path, snapshot: Snapshot, train: np.ndarr
             continue
         if any(importlib.util.find_spec(module) is None for module in NEEDED):
             raise ConfigError("the model has a text voice", fix="pip install kgsync[lm]")
+        from kgsync.lm import encoder
         from kgsync.lm.head import TextVoice
 
-        found[name] = TextVoice.load(path, of_snapshot(snapshot), train)[0]
+        voice, _ = TextVoice.load(path, of_snapshot(snapshot), train)
+        if (folder / ENCODER).is_dir():
+            voice.tuned = partial(encoder.load, folder / ENCODER)
+        found[name] = voice
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from kgsync.identity import Entity
 from kgsync.kge.config import TrainConfig
 from kgsync.learn import train
 from kgsync.lm import reader, teach
+from kgsync.lm.config import TuneConfig
 from kgsync.lm.pretrain_config import PretrainConfig
 from kgsync.lm.texts import of_snapshot
 from kgsync.model import Model
@@ -115,6 +118,32 @@ def test_other_weights_in_the_same_folder_are_another_model(snapshot: Snapshot, 
     assert train(snapshot, config=TINY, voices=voices, folder=tmp_path).id != first.id
     with pytest.raises(DataError, match=r"learned with another encoder than .*own is now"):
         Placer(first).rows(of_snapshot(snapshot)[:1], np.empty((0, 3), np.int64))
+
+
+def test_an_encoder_that_was_tuned_is_kept_and_reads_new_texts(
+    snapshot: Snapshot, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgsync.lm.fit.Graph.measure", lambda graph, head, bank: None)  # else the better one is kept
+    monkeypatch.setattr("kgsync.voices.TuneConfig", partial(TuneConfig, warm_up=0, learning_rate=1e-2))
+    voices = VoicesConfig(rules=False, encoder=str(plain), tune_encoder=True, budget=20.0)
+    model = train(snapshot, config=TINY, voices=voices, folder=tmp_path)
+    texts = of_snapshot(snapshot)
+    sentences = [text.sentence() for text in texts]
+    again = Model.load(tmp_path / model.id, snapshot)
+    assert again.id == model.id
+    voice = next(voice for voice in again.others if voice.name == "text")
+    bank = voice.tensors()["vectors"]
+    assert not torch.allclose(bank, reader.load(str(plain)).encode(sentences), atol=1e-3)
+    assert torch.allclose(bank, voice.tuned().encode(sentences), atol=1e-5)
+    nothing = np.empty((0, 3), np.int64)
+    rows = [Placer(each).rows(texts[:1], nothing) for each in (model, again)]
+    np.testing.assert_allclose(rows[0], rows[1], atol=1e-5)
+    voice.tuned = None  # as in models of before
+    with pytest.raises(DataError, match="learned with another encoder than"):
+        Placer(again).rows(texts[:1], nothing)
+    shutil.rmtree(tmp_path / model.id / "encoder")
+    with pytest.raises(DataError, match="is damaged"):
+        Model.load(tmp_path / model.id, snapshot)
 
 
 def test_what_encodes_no_sentences_is_refused_in_one_line(

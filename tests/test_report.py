@@ -172,6 +172,8 @@ def test_the_page_says_what_the_run_did(whole: Workspace, model: Model, text: st
     assert dossier.plan is not None
     assert f"{len(model.snapshot.triples):,} facts of {len(model.snapshot.relations)} kinds" in text
     assert f"{len(dossier.plan):,} proposals were added" in text
+    surest = max(dossier.plan.edges, key=lambda edge: edge.score)
+    assert f'<div class="score">{surest.score:.3f}<' in text, "two digits would call 0.995 certain"
     assert "loud" in text
     assert "and 4 more" in text, "5 of 9 findings are kept"
     assert "1 checks that found nothing" in text

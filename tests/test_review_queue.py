@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import pty
+import termios
+import threading
+import time
 from collections.abc import Sequence
 
 import neo4j
@@ -12,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from predicted import LABELS, edge_id, make_clean_world, make_schema, make_world, predict, query
 
+from kgsync.cli import review_steps
 from kgsync.cli.review_steps import one_by_one
 from kgsync.errors import DataError, NotFoundError
 from kgsync.graph import review
@@ -301,6 +307,26 @@ def test_on_a_terminal_each_edge_is_asked_about_and_undo_asks_again(
     assert "Country 1  BORDERS  Country 3" in out
     assert " is 90 % likely" in out
     assert "score 0.900, at least 0.700" in out
+
+
+def test_enter_after_a_key_means_nothing_and_of_a_paste_one_key_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen, keyboard = pty.openpty()
+
+    def press(*keys: bytes) -> None:
+        for each in keys:
+            while termios.tcgetattr(keyboard)[3] & termios.ICANON:  # it is not asking for a key yet
+                time.sleep(0.01)
+            os.write(screen, each)
+            time.sleep(0.2)
+
+    with open(keyboard, closefd=False) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        typist = threading.Thread(target=press, args=(b"y\r", b"\r", b"n", b"yyyy", b"\x1b[A", b"\x04"))
+        typist.start()
+        assert [review_steps._key() for _ in range(5)] == ["y", "n", "y", "\x1b", "q"]
+        typist.join()
+    os.close(screen)
+    os.close(keyboard)
 
 
 def test_the_terminal_review_ends_where_the_queue_or_the_input_does(

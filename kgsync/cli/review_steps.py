@@ -82,10 +82,12 @@ def _key() -> str:
         line = sys.stdin.readline()
         click.echo(line.strip())
         return line.strip()[:1] if line else "q"
-    try:
-        key = click.getchar()
-    except EOFError:  # Ctrl-D
-        key = "q"
+    key = "\n"
+    while key in "\r\n":  # some press Enter after a key, as `git add -p` wants it
+        try:
+            key = click.getchar()[:1] or "q"  # what is pasted decides no edges that nobody has seen
+        except EOFError:  # Ctrl-D
+            key = "q"
     click.echo(safe(key) if key.isprintable() else "")
     return key
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import kgsync
 from kgsync import files
 from kgsync.errors import ConfigError, DataError, KgsyncError
 from kgsync.export.source import Embeddings
@@ -29,8 +28,9 @@ def folder(path: Path, embeddings: Embeddings, form: str, notes: Sequence[str], 
     with files.whole_folder(path) as new:
         yield new
         kge = embeddings.kge
-        _write_manifest(
+        files.write_manifest(
             new,
+            KIND,
             {
                 "format": form,
                 "of": embeddings.graph,
@@ -54,18 +54,6 @@ def check_free(path: Path) -> None:
         manifest = None
     if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
         raise ConfigError(f"{path} is there already, and is no export of kgsync", fix="choose a new folder")
-
-
-def _write_manifest(new: Path, facts: dict[str, Any]) -> None:
-    """List every file with its size and hash, as `kgsync.files.write_manifest` does, and those in folders too."""
-    listed = {}
-    for file in sorted(new.rglob("*")):
-        files.sync(file)
-        if file.is_file():
-            name = file.relative_to(new).as_posix()
-            listed[name] = {"bytes": file.stat().st_size, "sha256": files.sha256(file)}
-    about = {"kind": KIND, "schema": 1, "kgsyncVersion": kgsync.__version__, **facts, "files": listed}
-    files.write_json(new / "manifest.json", about)
 
 
 def write_lines(path: Path, rows: Iterable[Sequence[object]]) -> None:

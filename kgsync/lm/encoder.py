@@ -122,7 +122,7 @@ class Encoder:
 
     def save(self, folder: Path) -> None:
         """Write the encoder as a sentence-transformers folder, replacing an earlier one, all or nothing."""
-        with files.whole_folder(folder) as new:
+        with files.whole_folder(folder) as new, _quiet():
             self.module.save(str(new), create_model_card=False)
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from kgsync.lm.neighbours import Bank, Neighbours
 from kgsync.lm.texts import EntityText
 from kgsync.lm.words import Words
 from kgsync.processor import has_bf16
+
+if TYPE_CHECKING:
+    from kgsync.lm.encoder import Encoder
 
 FULL_FLOATS = 8_000_000  # up to which every relation has a full matrix
 LOW_RANK = 32
@@ -93,11 +96,14 @@ class TextVoice:
 
     name = "text"
 
-    def __init__(self, head: TextHead, bank: Bank, words: Words, loops: Tensor) -> None:
+    def __init__(
+        self, head: TextHead, bank: Bank, words: Words, loops: Tensor, tuned: Callable[[], Encoder] | None = None
+    ) -> None:
         self.head = head
         self.bank = bank
         self.words = words
         self.loops = loops  # [2R]: whether entities may answer their own query
+        self.tuned = tuned  # gives the encoder that learned together with the head, if one did
         self._candidates = self._all_candidates()
 
     @property
@@ -113,7 +119,7 @@ class TextVoice:
     def exact(self) -> TextVoice:
         """Return the voice in double precision."""
         bank = Bank(self.bank.vectors.double(), self.bank.neighbours)
-        return TextVoice(copy.deepcopy(self.head).double(), bank, self.words, self.loops)
+        return TextVoice(copy.deepcopy(self.head).double(), bank, self.words, self.loops, self.tuned)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the head and the vectors."""
@@ -133,7 +139,7 @@ class TextVoice:
         return scores if candidates is None else scores[:, candidates]
 
     def save(self, path: Path, meta: dict[str, Any]) -> None:
-        """Write the head and the vectors to the file at `path`."""
+        """Write the head and the vectors, but no encoder, to the file at `path`."""
         head = self.head
         config = {"dimension": head.dimension, "n_relations": head.n_relations, "ways": head.ways, "rank": head.rank}
         artefact.write(path, self.tensors(), {"kind": "text", "head": config, "texts": self.words.hash, "meta": meta})
@@ -163,4 +169,4 @@ class TextVoice:
         """Return this voice with new entities at the end, nothing trained: their vectors and texts, and all edges."""
         everyone = torch.cat([self.bank.vectors, vectors])
         neighbours = Neighbours(train, len(everyone))
-        return TextVoice(self.head, Bank(everyone, neighbours), self.words.extended(texts), self.loops)
+        return TextVoice(self.head, Bank(everyone, neighbours), self.words.extended(texts), self.loops, self.tuned)

@@ -168,8 +168,9 @@ class _Tuning:
         seconds = time.monotonic() - self.began
         if checkpoint is not None:
             (checkpoint / CHECKPOINT).unlink(missing_ok=True)
-        voice = self.graph.voice(self.head, self.bank)
-        return Tuned(voice, self.encoder, history, self.before, after, seconds, stopped)
+        encoder, voice = self.encoder, self.graph.voice(self.head, self.bank)
+        voice.tuned = lambda: encoder
+        return Tuned(voice, encoder, history, self.before, after, seconds, stopped)
 
     def _end_epoch(self, seconds: float) -> None:
         counters = self.counters

@@ -57,7 +57,6 @@ def _environment() -> jinja2.Environment:
         "count": lambda number: f"{number:,.0f}",
         "percent": lambda share: f"{share:.0%}",
         "three": _three,
-        "two": lambda value: f"{value:.2f}",
     }
     return environment
 
