@@ -1,6 +1,6 @@
 """kgsync beside Neo4j Graph Data Science (GDS) on the same graph in the same run: what each finds, writes and undoes.
 
-    python benchmarks/gds.py [--seeds 3]
+    python benchmarks/gds.py [--seeds 3] [--resume]
 
 Starts a server with GDS 2.13.9 from Maven Central. For each seed a tenth of the sample graph's facts is hidden as
 `kgsync demo` hides it, and each proposes what may be missing:
@@ -18,7 +18,8 @@ Starts a server with GDS 2.13.9 from Maven Central. For each seed a tenth of the
 "admissible" rows leave out by kgsync's rules what cannot be a new edge (a second country of a city, say), which is how
 much the filters make. A proposal is found if it was hidden; others may be true as well, only not in the sample. Shares
 of the first 100 and 500 come with Wilson's interval over all seeds; "pairs" counts every method by pairs of entities
-whichever way round, since kgsync may propose both directions of a symmetric relation. Saves results/gds.json.
+whichever way round, since kgsync may propose both directions of a symmetric relation. Saves results/gds.json after each
+seed, with the commit that it ran on; `--resume` goes on with the seeds that are not there yet.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ import neo4j
 import torch
 from gds_abilities import try_kgsync, try_pipeline, try_vectors
 from gds_library import VERSION, Gds, Link, Target, Task, Tuning, server_with_gds
-from gds_measures import FIRST, Case, Proposal, Rules, by_target, by_type, differences, table
-from results import save
+from gds_measures import FIRST, Case, Proposal, Rules, by_target, by_type, counts, differences, table
+from results import FOLDER, commit, save
 
 from kgsync import demo, export, files
 from kgsync.config import VoicesConfig
@@ -65,20 +66,33 @@ def main() -> None:
     parser.add_argument("--settings", type=int, default=2, choices=(1, 2), help="of FastRP that are tried per pipeline")
     parser.add_argument("--dimension", type=int, default=128, help="of FastRP")
     parser.add_argument("--negatives", type=float, default=5.0, help="per positive, at most; more go into the weight")
+    parser.add_argument("--resume", action="store_true", help="keep the seeds in results/gds.json")
     arguments = parser.parse_args()
     tuning = Tuning(arguments.trials, arguments.settings, arguments.dimension, arguments.negatives, top=10_000)
-    cases: list[Case] = []
-    abilities: dict[str, Any] = {}
-    lists: list[dict[str, Any]] = []
+    seeds, abilities = begun(tuning) if arguments.resume else ([], {})
+    done = {each["seed"] for each in seeds}
     with server_with_gds("3G") as local, tempfile.TemporaryDirectory() as work:
         auth = (local.username, local.password())
         off = neo4j.NotificationMinimumSeverity.OFF
         with neo4j.GraphDatabase.driver(local.uri, auth=auth, notifications_min_severity=off) as driver:
-            for seed in range(1, arguments.seeds + 1):  # 0 is the split's own
+            for seed in (s for s in range(1, arguments.seeds + 1) if s not in done):  # 0 is the split's own
                 case = Case(Path(work) / f"seed-{seed}", seed)
-                lists.append(compare(driver, case, tuning, abilities if seed == 1 else None))
-                cases.append(case)
-                print(save("gds", report(cases, abilities, lists, tuning)), flush=True)
+                lists = compare(driver, case, tuning, abilities if seed == 1 else None)
+                seeds.append(outcome(seed, case, lists))
+                print(save("gds", report(seeds, abilities, tuning)), flush=True)
+
+
+def begun(tuning: Tuning) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the seeds and abilities that were seen with the same versions and tuning."""
+    results = files.read_json(FOLDER / "gds.json")["results"]
+    if {name: results[name] for name in ("versions", "tuning")} != terms(tuning):
+        raise SystemExit("results/gds.json is of other versions or tuning: run without --resume")
+    return results["seeds"], results["abilities"]
+
+
+def terms(tuning: Tuning) -> dict[str, Any]:
+    """Return what must be the same for seeds that stand in one table."""
+    return {"versions": {"gds": VERSION, "neo4j": server.LTS}, "tuning": asdict(tuning)}
 
 
 def compare(driver: neo4j.Driver, case: Case, tuning: Tuning, abilities: dict[str, Any] | None) -> dict[str, Any]:
@@ -96,7 +110,7 @@ def compare(driver: neo4j.Driver, case: Case, tuning: Tuning, abilities: dict[st
     with driver.session() as session:
         gds = Gds(session)
         link_prediction(case, gds, tuning, abilities)
-        seen = vectors(case, gds, result.snapshot, graph, abilities)
+        lists = vectors(case, gds, result.snapshot, graph, abilities)
     targets = {each["target"] for each in case.pipelines}
     same = [p for p in case.rows["kgsync"] if str(case.target((p.head, p.relation, p.tail))) in targets]
     case.rows["kgsync, what GDS's pipelines are for"] = same
@@ -105,13 +119,13 @@ def compare(driver: neo4j.Driver, case: Case, tuning: Tuning, abilities: dict[st
         case.impossible[name] = rules.objections(proposals[: FIRST[-1]])
         if name.startswith("GDS"):
             case.rows[f"{name}, admissible"] = rules.admissible(proposals)
-    for name, row in table([case]).items():
+    for name, row in table([counts(case)]).items():
         print(
             f"{name:48}" + "".join(f"{row[str(n)]['share']:>8.2f}" for n in FIRST),
             case.impossible.get(name),
             flush=True,
         )
-    return seen
+    return lists
 
 
 def link_prediction(case: Case, gds: Gds, tuning: Tuning, abilities: dict[str, Any] | None) -> None:
@@ -189,7 +203,7 @@ def vectors(case: Case, gds: Gds, snapshot: Snapshot, graph: Graph, abilities: d
         abilities["GDS kge.predict"] = try_vectors(gds, "vectors", filtered[0]) | {"known_among_its_answers": known}
         print(abilities["GDS kge.predict"], flush=True)
     gds.drop("vectors")
-    ours = lists(model, snapshot)
+    ours = time_lists(model, snapshot)
     theirs = case.seconds["GDS kge.predict"]
     amount = snapshot.entities.num_rows * len(snapshot.relations)
     return {"lists": amount, "kgsync": round(ours, 2), "GDS, with its projection and sorting": theirs}
@@ -206,7 +220,7 @@ def of_plan(plan: Plan) -> list[Proposal]:
     return [Proposal(str(e.head.key), e.relation, str(e.tail.key)) for e in plan.best(len(plan))]
 
 
-def lists(model: Model, snapshot: Snapshot) -> float:
+def time_lists(model: Model, snapshot: Snapshot) -> float:
     """Return the seconds in which the ten best new tails of every entity and relation are found with the embeddings."""
     kge = model.embeddings()
     began = time.perf_counter()
@@ -224,25 +238,33 @@ def lists(model: Model, snapshot: Snapshot) -> float:
     return time.perf_counter() - began
 
 
-def report(
-    cases: Sequence[Case], abilities: Mapping[str, Any], speed: Sequence[Mapping[str, Any]], tuning: Tuning
-) -> dict[str, Any]:
-    """Return all that was seen so far."""
-    rows = table(cases)
+def outcome(seed: int, case: Case, lists: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what one seed came to."""
     return {
-        "versions": {"gds": VERSION, "neo4j": server.LTS},
-        "tuning": asdict(tuning),
-        "hidden": [len(case.hidden) for case in cases],
+        "seed": seed,
+        "commit": commit(),
+        "hidden": len(case.hidden),
+        "found": counts(case),
+        "found_by_pairs": counts(case, pairs=True),
+        "impossible_among_first_500": case.impossible,
+        "first_100_by_type": by_type(case),
+        "first_100_of_each_target": by_target(case),
+        "seconds": case.seconds,
+        "top_10_lists": lists,
+        "pipelines": case.pipelines,
+    }
+
+
+def report(seeds: Sequence[Mapping[str, Any]], abilities: Mapping[str, Any], tuning: Tuning) -> dict[str, Any]:
+    """Return what all seeds so far came to, and each of them."""
+    rows = table([each["found"] for each in seeds])
+    return {
+        **terms(tuning),
         "found": rows,
-        "found_by_pairs": table(cases, pairs=True),
+        "found_by_pairs": table([each["found_by_pairs"] for each in seeds]),
         "kgsync_finds_more": differences(rows),
-        "impossible_among_first_500": [case.impossible for case in cases],
-        "first_100_by_type": [by_type(case) for case in cases],
-        "first_100_of_each_target": [by_target(case) for case in cases],
-        "seconds": [case.seconds for case in cases],
-        "top_10_lists": list(speed),
         "abilities": dict(abilities),
-        "pipelines": [case.pipelines for case in cases],
+        "seeds": list(seeds),
     }
 
 

@@ -135,17 +135,24 @@ class Rules:
         return "" if why is None else next((name for name, part in REASONS.items() if part in why), why)
 
 
-def table(cases: Sequence[Case], *, pairs: bool = False) -> dict[str, Any]:
-    """Return for each method the share of hidden facts among its first proposals, over all seeds and in each."""
-    return {name: {str(n): _share(cases, name, n, pairs) for n in FIRST} for name in cases[0].rows}
+def counts(case: Case, *, pairs: bool = False) -> dict[str, dict[str, list[int]]]:
+    """Return for each method how many of its first proposals were hidden facts, and how many those are."""
+    counted: dict[str, dict[str, list[int]]] = {}
+    for name, proposals in case.rows.items():
+        counted[name] = {}
+        for n in FIRST:
+            first = _first(proposals, n, pairs)
+            counted[name][str(n)] = [sum(case.found(p, either=pairs) for p in first), len(first)]
+    return counted
 
 
-def _share(cases: Sequence[Case], name: str, first: int, pairs: bool) -> dict[str, Any]:
-    found, of = [], []
-    for case in cases:
-        proposals = _first(case.rows[name], first, pairs)
-        found.append(sum(case.found(p, either=pairs) for p in proposals))
-        of.append(len(proposals))
+def table(seeds: Sequence[Mapping[str, Mapping[str, Sequence[int]]]]) -> dict[str, Any]:
+    """Return for each method the share of hidden facts among its first proposals, over the `counts` of all seeds."""
+    return {name: {str(n): _share([seed[name][str(n)] for seed in seeds]) for n in FIRST} for name in seeds[0]}
+
+
+def _share(counted: Sequence[Sequence[int]]) -> dict[str, Any]:
+    found, of = ([each[part] for each in counted] for part in (0, 1))
     interval = wilson(sum(found) / max(sum(of), 1), sum(of))
     return {
         "share": round(interval.value, 3),

@@ -21,7 +21,7 @@ def save(name: str, results: Any) -> Path:
     """Write `results` to `results/NAME.json` and return its path."""
     path = FOLDER / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    about = {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "command": _command(), "commit": _commit()}
+    about = {"date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "command": _command(), "commit": commit()}
     path.write_text(json.dumps(about | {"machine": machine(), "results": results}, indent=1) + "\n", encoding="utf-8")
     return path
 
@@ -50,6 +50,7 @@ def _command() -> str:
     return shlex.join(["python", "benchmarks/" + Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Return the commit that runs, marked if files differ from it."""
     git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]
     return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
