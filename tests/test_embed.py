@@ -17,7 +17,7 @@ from planned import edge as planned_edge
 
 from kgsync import sample
 from kgsync.cli import main
-from kgsync.config import Config, GraphConfig, LabelConfig, VoicesConfig, WriteConfig
+from kgsync.config import Config, GraphConfig, LabelConfig, WriteConfig
 from kgsync.errors import DataError
 from kgsync.graph import statements
 from kgsync.graph.connection import Connection
@@ -26,8 +26,8 @@ from kgsync.graph.graph import Graph
 from kgsync.graph.server import LocalServer
 from kgsync.kge.config import TrainConfig
 from kgsync.kge.models import create
+from kgsync.kge.train import train
 from kgsync.kge.vectors import EUCLIDEAN, PRODUCTS
-from kgsync.learn import train
 from kgsync.model import Model
 from kgsync.snapshot import Snapshot
 from kgsync.triple_files import find, read_triples
@@ -121,14 +121,10 @@ def test_cypher_answers_what_the_model_says_for_tails_and_for_heads(
 
 def learned(snapshot: Snapshot, scoring: Any) -> Model:
     """Return a model that was trained, a little: random embeddings are far harder to search than any real ones."""
-    key = (snapshot.id, scoring)
-    if key not in LEARNED:
-        config = TrainConfig(model=scoring, rank=32, epochs=2, time_budget=15.0, threads=1)
-        LEARNED[key] = train(snapshot, config=config, voices=VoicesConfig(rules=False, text=False))
-    return replace(LEARNED[key], snapshot=snapshot)  # the same entities, but of the database at hand
-
-
-LEARNED: dict[tuple[str, str], Model] = {}
+    config = TrainConfig(model=scoring, rank=32, epochs=2, threads=1)
+    triples, nothing = snapshot.triples, snapshot.triples[:0]
+    trained = train(triples, nothing, snapshot.entities.num_rows, len(snapshot.relations), config)
+    return replace(made_up_model(snapshot), kge=trained.model, config=trained.config)
 
 
 def load_sample(driver: neo4j.Driver) -> None:
