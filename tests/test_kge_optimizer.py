@@ -76,6 +76,26 @@ def test_row_sparse_adam_equals_the_lazy_one_of_torch(block: int, monkeypatch: p
 
 
 @pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("block", [1 << 18, 10])
+def test_an_optimiser_has_its_average_count_rows_before_they_move(
+    sparse: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimizer, "BLOCK", block)
+    generator = torch.Generator().manual_seed(0)
+    start = a_table(generator)
+    table, alone = start.clone(), Adagrad(start.clone(), 0.1)
+    together, by_hand = Adagrad(table, 0.1, Average(table, 8)), Average(alone.table, 8)
+    for step in range(20):
+        rows, gradient, full = some_rows(generator)
+        by_hand.count(step, rows if sparse else slice(None))
+        for each in (alone, together):
+            each.step(*(gradient, rows) if sparse else (full,))
+    assert together.average is not None
+    assert torch.equal(together.average.value(20), by_hand.value(20))
+    assert torch.equal(table, alone.table)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("power", [1, 8])
 def test_the_average_weighs_the_table_after_step_i_by_a_power_of_i(power: int, sparse: bool) -> None:
     generator, steps = torch.Generator().manual_seed(0), 17
@@ -83,7 +103,7 @@ def test_the_average_weighs_the_table_after_step_i_by_a_power_of_i(power: int, s
     average, history = Average(table, power), []
     for step in range(steps):
         rows, gradient, _ = some_rows(generator)
-        average.count(step, rows if sparse else None)
+        average.count(step, rows if sparse else slice(None))
         table[rows] += gradient
         history.append(table.double())
         if step == 11:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from kgsync.kge.device import put
+
 
 class Average:
     """The mean of a table's values after each of t steps, those after step i weighing about i^power.
@@ -21,21 +23,24 @@ class Average:
         self.counted = torch.zeros(len(table), dtype=torch.int64, device=table.device)  # steps in the mean of a row
 
     @torch.no_grad()
-    def count(self, steps: int, rows: Tensor | None = None) -> None:
-        """Bring all rows, or the given ones, up to `steps`; to be called before a row moves.
+    def count(self, steps: int, rows: Tensor | slice = slice(None)) -> None:
+        """Bring rows, all or the given ones, up to `steps`; to be called before a row moves.
 
         A row had its present value after every step that it has not counted yet: what its mean keeps over those is
         the product of (i - 1) / (i + power), in which all but power + 1 factors above and below cancel.
         """
         if steps == 0:
             return
-        at = slice(None) if rows is None else rows
-        counted = self.counted[at].double()
-        kept = torch.ones_like(counted)
-        for more in range(self.power + 1):
-            kept *= (counted + more) / (steps + more)
-        self.means[at] = torch.lerp(self.table[at], self.means[at], kept.to(self.means.dtype)[:, None])
-        self.counted[at] = steps
+        counted = self.counted[rows].double()
+        more = torch.arange(self.power + 1, dtype=torch.float64, device=counted.device)
+        kept = ((counted[:, None] + more) / (steps + more)).prod(dim=1)
+        shares = kept.to(self.means.dtype)[:, None]
+        if isinstance(rows, slice):
+            self.means[rows] = torch.lerp(self.table[rows], self.means[rows], shares)
+        else:
+            values, means = self.table.index_select(0, rows), self.means.index_select(0, rows)
+            put(self.means, rows, torch.lerp(values, means, shares))
+        self.counted[rows] = steps
 
     def value(self, steps: int) -> Tensor:
         """Return the mean over `steps` steps, at least 1; a view, until the next step."""

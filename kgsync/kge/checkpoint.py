@@ -55,20 +55,20 @@ class State:
     def __init__(self, model: KgeModel, config: TrainConfig) -> None:
         self.model = model
         tables = {name: parameter.data for name, parameter in model.named_parameters()}
-        optimizer = OPTIMIZERS[config.optimizer]
-        self.optimizers = {name: optimizer(table, config.learning_rate) for name, table in tables.items()}
         averaged = tables if config.averaging else {}
         self.averages = {name: Average(table, config.averaging) for name, table in averaged.items()}
+        self.optimizers = {
+            name: OPTIMIZERS[config.optimizer](table, config.learning_rate, self.averages.get(name))
+            for name, table in tables.items()
+        }
         self.generator = torch.Generator().manual_seed(config.seed)
         self.best: dict[str, Tensor] = {}  # a copy of the embeddings at `best_epoch`, on the CPU
         self.counters = Counters()
 
     def step(self, for_entities: Tensor, for_relations: Tensor, rows: Tensor | None) -> None:
         """Move the embeddings along their gradients: of the relations, and of all entities or of `rows`."""
-        for name, gradient, moved in (("entities", for_entities, rows), ("relations", for_relations, None)):
-            if self.averages:
-                self.averages[name].count(self.counters.steps, moved)
-            self.optimizers[name].step(gradient, moved)
+        self.optimizers["entities"].step(for_entities, rows)
+        self.optimizers["relations"].step(for_relations)
         self.counters.steps += 1
 
     @contextmanager

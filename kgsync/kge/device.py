@@ -59,6 +59,14 @@ def free_memory(kind: Wanted) -> int:
     return int(torch.cuda.mem_get_info(place(kind))[0] if kind == "cuda" else psutil.virtual_memory().available)
 
 
+def put(table: torch.Tensor, rows: torch.Tensor, values: torch.Tensor) -> None:
+    """Set the rows of a table; on the CPU through numpy, which copies rows in a third of torch's time."""
+    if table.device.type == "cpu":
+        table.numpy()[rows.numpy()] = values.numpy()
+    else:
+        table.index_copy_(0, rows, values)
+
+
 def at_once(amount: int, device: torch.device) -> int:
     """Return how much to compute in one piece there, if `amount` is what fits the cache of a processor."""
     return amount if device.type == "cpu" else amount * AT_ONCE

@@ -60,7 +60,7 @@ def gradients(model: KgeModel, table: Tensor, batch: Batch, weights: Weights) ->
     `table` holds the embeddings of the competing entities: all, or a sample that contains the batch's own.
     """
     relations = model.relations.detach().requires_grad_()
-    anchors = table[batch.anchors].requires_grad_()
+    anchors = table.index_select(0, batch.anchors).requires_grad_()
     with torch.enable_grad():
         queries = model.compose(anchors, relations.index_select(0, batch.relations))
         if batch.dropout is not None:
@@ -100,7 +100,7 @@ def _add_cubes(
     """Return `weight` times N3 over the rows `used` [n] of `table`, as often as they are used; add its gradient."""
     rows, counts = torch.unique(used, return_counts=True)
     share = weight * counts
-    sums, slopes = cubes(table[rows])
+    sums, slopes = cubes(table.index_select(0, rows))
     gradient.index_add_(0, rows, slopes.mul_(share[:, None]))
     return float((sums * share).sum(dtype=torch.float64))
 
@@ -122,7 +122,7 @@ def _predict_relations(
         more = -len(rows) % EVEN if len(rows) > EVEN else 0  # rows that mean nothing
         anchors, answers = pad(batch.anchors[rows], (0, more)), pad(answers, (0, more))
         targets = pad(batch.relations[rows], (0, more), value=NOTHING)
-        heads, tails = table[anchors].requires_grad_(), table[answers].requires_grad_()
+        heads, tails = (table.index_select(0, ends).requires_grad_() for ends in (anchors, answers))
         with torch.enable_grad():
             scores = model.relation_scores(heads, relations, tails, weights.dtype)  # [T, 2R]
             part = weights.relation * cross_entropy(scores, targets, ignore_index=NOTHING, reduction="sum")

@@ -7,19 +7,24 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor
 
-from kgsync.kge.device import at_once
+from kgsync.kge.average import Average
+from kgsync.kge.device import at_once, put
 
 BLOCK = 1 << 18  # floats updated at a time, so that all operands stay in the cache
 
 
 class Optimizer(ABC):
-    """Moves the rows of a table against their gradient; rows without gradient never move."""
+    """Moves the rows of a table against their gradient; rows without gradient never move.
+
+    An `average` of the table counts each row just before it moves, while the row is in the cache.
+    """
 
     keeps: tuple[str, ...]  # names of what it remembers for every float
 
-    def __init__(self, table: Tensor, rate: float) -> None:
+    def __init__(self, table: Tensor, rate: float, average: Average | None = None) -> None:
         self.table = table
         self.rate = rate
+        self.average = average
         self.moments = {name: torch.zeros_like(table) for name in self.keeps}
         self.steps = 0
 
@@ -31,16 +36,19 @@ class Optimizer(ABC):
         for start in range(0, len(gradient), size):
             part = slice(start, start + size)
             at = part if rows is None else rows[part]
-            values = self.table[at]  # views of a slice, copies of chosen rows
-            moments = [moment[at] for moment in self.moments.values()]
-            self.move(values, gradient[part], *moments)
-            if rows is not None:
-                self.table[at] = values
-                for whole, moment in zip(self.moments.values(), moments, strict=True):
-                    whole[at] = moment
+            if self.average is not None:
+                self.average.count(self.steps - 1, at)
+            wholes = self.table, *self.moments.values()
+            if isinstance(at, slice):
+                self.move(gradient[part], *(whole[at] for whole in wholes))
+                continue
+            chosen = [whole.index_select(0, at) for whole in wholes]
+            self.move(gradient[part], *chosen)
+            for whole, values in zip(wholes, chosen, strict=True):
+                put(whole, at, values)
 
     @abstractmethod
-    def move(self, values: Tensor, gradient: Tensor, *moments: Tensor) -> None:
+    def move(self, gradient: Tensor, values: Tensor, *moments: Tensor) -> None:
         """Update `values` and `moments` in place."""
 
 
@@ -50,7 +58,7 @@ class Adagrad(Optimizer):
     keeps = ("sums",)
     epsilon = 1e-10
 
-    def move(self, values: Tensor, gradient: Tensor, *moments: Tensor) -> None:
+    def move(self, gradient: Tensor, values: Tensor, *moments: Tensor) -> None:
         """Update values and sums in place."""
         (sums,) = moments
         sums.addcmul_(gradient, gradient)
@@ -68,7 +76,7 @@ class Adam(Optimizer):
     betas = 0.9, 0.999
     epsilon = 1e-8
 
-    def move(self, values: Tensor, gradient: Tensor, *moments: Tensor) -> None:
+    def move(self, gradient: Tensor, values: Tensor, *moments: Tensor) -> None:
         """Update values, mean and square in place."""
         mean, square = moments
         mean.lerp_(gradient, 1 - self.betas[0])

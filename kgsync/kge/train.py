@@ -212,7 +212,7 @@ class _Training:
             own = np.concatenate([self.known.anchors[queries], self.known.expand(queries)[1]])
             ids, log_weight = self.negatives.draw(as_tensor(own), len(queries), self.state.generator)
             moved = ids.to(self.device)
-            table = table[moved]
+            table = table.index_select(0, moved)
         share = self.world.share(len(queries))
         queries, dropout = queries[share], None if dropout is None else dropout[share]
         rows, answers = (as_tensor(part) for part in self.known.expand(queries))
